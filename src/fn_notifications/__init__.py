@@ -1,0 +1,3 @@
+"""fn-notifications."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,222 @@
+"""What happened to a delivery, in the past tense. The log of these is the delivery."""
+
+from datetime import datetime
+from enum import IntEnum
+
+from attrs import evolve, frozen
+
+from fn_notifications.domain.outcome import Scope
+from fn_notifications.domain.reasons import Reason
+
+
+class Evidence(IntEnum):
+    """How much is known about an attempt. A report never lowers it: the lattice is this order.
+
+    Top is `DELIVERED`: once a handset or mailbox has confirmed, a late bounce changes nothing (it may still
+    suppress the address).
+    """
+
+    OPEN = 0
+    """The call is on the wire."""
+    IN_DOUBT = 1
+    UNSENT = 2
+    REFUSED = 3
+    ACCEPTED = 4
+    UNDELIVERED = 5
+    """Accepted first, then reported as not delivered."""
+    DELIVERED = 6
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """One call to a provider."""
+
+    no: int
+    id: str
+    """Opaque; travels with the call and comes back with its reports."""
+    route: str
+    started_at: datetime
+    epoch: int
+    """The contact point's consent epoch that was read, under lock, when this attempt was allowed."""
+    evidence: Evidence = Evidence.OPEN
+    scope: Scope | None = None
+    code: str | None = None
+    provider_id: str | None = None
+    answered_at: datetime | None = None
+    digest: str | None = None
+    """Of the content as sent: SHA-256, hex."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether it used up one of the tries (see `Outcome.spends`)."""
+        return self.evidence is Evidence.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)
+
+    def join(self, finding: "Finding") -> "Attempt":
+        """This attempt with a finding merged in. Order and repetition of findings do not matter."""
+        known = evolve(self, provider_id=self.provider_id or finding.provider_id, digest=self.digest or finding.digest)
+        if finding.evidence <= self.evidence:
+            return known
+        return evolve(
+            known,
+            evidence=finding.evidence,
+            scope=finding.scope,
+            code=finding.code,
+            answered_at=self.answered_at or finding.at,
+        )
+
+
+@frozen(kw_only=True)
+class Finding:
+    """Something learnt about attempt `no`: an answer, a report, an operator's word, or that nobody knows."""
+
+    no: int
+    evidence: Evidence
+    at: datetime
+    scope: Scope | None = None
+    code: str | None = None
+    provider_id: str | None = None
+    digest: str | None = None
+
+
+@frozen(kw_only=True)
+class Planned:
+    """It will be sent, at the earliest at `due_at`; `reason` says why not at once."""
+
+    at: datetime
+    due_at: datetime
+    reason: Reason | None = None
+
+
+@frozen(kw_only=True)
+class Deferred:
+    """A gate said: not now."""
+
+    at: datetime
+    until: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Skipped:
+    """A rule said no."""
+
+    at: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Began:
+    """An attempt is recorded; the call follows."""
+
+    at: datetime
+    attempt: Attempt
+
+
+@frozen(kw_only=True)
+class Retried:
+    """The attempt is proved unsent; another may start at `until`."""
+
+    at: datetime
+    finding: Finding
+    until: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Doubted:
+    """Nobody can know whether the attempt was acted on; a report may tell before `until`."""
+
+    at: datetime
+    finding: Finding
+    until: datetime
+
+
+@frozen(kw_only=True)
+class Resent:
+    """The doubt is not waited for any longer: the type allows one more attempt."""
+
+    at: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Held:
+    """The doubt waits for an operator, until the delivery expires."""
+
+    at: datetime
+    until: datetime
+
+
+@frozen(kw_only=True)
+class Unconfirmed:
+    """An attempt was still in doubt when nothing more could be done."""
+
+    at: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Cancelled:
+    """Somebody stopped it before it was sent."""
+
+    at: datetime
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Expired:
+    """Its time passed unsent."""
+
+    at: datetime
+
+
+@frozen(kw_only=True)
+class Sent:
+    """A finding makes the delivery count as sent."""
+
+    at: datetime
+    finding: Finding
+
+
+@frozen(kw_only=True)
+class Delivered:
+    """A finding proves arrival."""
+
+    at: datetime
+    finding: Finding
+
+
+@frozen(kw_only=True)
+class Failed:
+    """A finding ends it: refused for good, reported undelivered, or the tries are spent."""
+
+    at: datetime
+    finding: Finding
+    reason: Reason
+
+
+@frozen(kw_only=True)
+class Noted:
+    """A finding is kept with its attempt and changes nothing else."""
+
+    at: datetime
+    finding: Finding
+
+
+Event = (
+    Planned
+    | Deferred
+    | Skipped
+    | Began
+    | Retried
+    | Doubted
+    | Resent
+    | Held
+    | Unconfirmed
+    | Cancelled
+    | Expired
+    | Sent
+    | Delivered
+    | Failed
+    | Noted
+)

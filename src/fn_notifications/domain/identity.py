@@ -1,0 +1,69 @@
+"""Ids that are made from what they name, so that a rebuilt database makes the same ones."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SHARDS = 256
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """A 128-bit digest of parts that cannot run into each other (each is preceded by its length)."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        hashed.update(len(raw).to_bytes(8, "big"))
+        hashed.update(raw)
+    return hashed.digest()[:16]
+
+
+def event_identity(source: str, type_: str, id_: str) -> bytes:
+    """Who said it, what kind of thing, and their id for it: the same three are the same event."""
+    return digest("event", source, type_, id_)
+
+
+def record_identity(topic: str, partition: int, offset: int, timestamp: datetime, value: bytes) -> bytes:
+    """For an event without an id: where it lay. The time and value keep it apart in a topic made anew."""
+    return digest("record", topic, str(partition), str(offset), timestamp.isoformat(), value)
+
+
+def shard_of(tenant: str, user_id: str) -> int:
+    """The shard of a user, 0 to 255: one byte of every id of theirs."""
+    return digest("shard", tenant, user_id)[0]
+
+
+def notification_id(event_at: datetime, tenant: str, user_id: str, type_: str, identity: bytes) -> UUID:
+    """A UUIDv8 (RFC 9562 §5.8): 48-bit event time in ms, 8-bit shard of the user, the rest a digest.
+
+    It sorts by time, so history can be partitioned by it, and says by itself where its rows are.
+    """
+    milliseconds = (event_at - _EPOCH) // timedelta(milliseconds=1)
+    shard = shard_of(tenant, user_id)
+    rest = int.from_bytes(digest("notification", tenant, user_id, type_, identity)[:9], "big") >> 6
+    low_a, low_b = rest >> 62, rest & ((1 << 62) - 1)
+    value = (max(milliseconds, 0) & ((1 << 48) - 1)) << 80
+    value |= 0x8 << 76 | shard << 68 | (low_a & 0xF) << 64 | 0b10 << 62 | low_b
+    return UUID(int=value)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id of its millisecond: the bound of a partition."""
+    return UUID(int=((moment - _EPOCH) // timedelta(milliseconds=1)) << 80)
+
+
+def attempt_id(notification: UUID, delivery_no: int, attempt_no: int) -> str:
+    """The opaque name that travels with a call. From it alone the attempt's place is found again."""
+    return f"{notification.hex}-{delivery_no}-{attempt_no}"
+
+
+def parse_attempt_id(text: str) -> tuple[UUID, int, int] | None:
+    """The notification, delivery and attempt an id names; None when it was not made here."""
+    parts = text.split("-")
+    try:
+        hexadecimal, delivery_no, attempt_no = parts
+        if len(hexadecimal) != len(UUID(int=0).hex):
+            return None
+        return UUID(hexadecimal), int(delivery_no), int(attempt_no)
+    except ValueError:
+        return None

@@ -1,0 +1,60 @@
+"""The delivery's state machine: one table. The code, the documentation's diagram and the tests read it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from fn_notifications.domain import events as e
+
+
+class Status(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+    UNCONFIRMED = "unconfirmed"
+
+
+S = Status
+
+OPEN: Final = frozenset({S.PENDING, S.SENDING, S.IN_DOUBT})
+"""Something will still be done about these by us; each has a next wake-up."""
+
+RELEASING: Final = frozenset({S.SKIPPED, S.CANCELLED, S.EXPIRED})
+"""Nothing was said: a notification whose deliveries all ended so releases its deduplication key."""
+
+_KNOWN_LATER: Final = (S.PENDING, S.SENDING, S.IN_DOUBT, S.FAILED, S.UNCONFIRMED, S.EXPIRED, S.CANCELLED, S.SKIPPED)
+"""States that a late proof of acceptance or arrival overrules. Skipped, cancelled and expired are among them
+because a provider may report on an attempt it had told us it refused."""
+
+TRANSITIONS: Final[Mapping[tuple[Status | None, type[e.Event]], Status]] = MappingProxyType(
+    {
+        (None, e.Planned): S.PENDING,
+        (None, e.Skipped): S.SKIPPED,
+        (None, e.Expired): S.EXPIRED,
+        (S.PENDING, e.Deferred): S.PENDING,
+        (S.PENDING, e.Skipped): S.SKIPPED,
+        (S.PENDING, e.Cancelled): S.CANCELLED,
+        (S.PENDING, e.Expired): S.EXPIRED,
+        (S.PENDING, e.Unconfirmed): S.UNCONFIRMED,
+        (S.PENDING, e.Began): S.SENDING,
+        (S.SENDING, e.Retried): S.PENDING,
+        (S.SENDING, e.Doubted): S.IN_DOUBT,
+        (S.IN_DOUBT, e.Retried): S.PENDING,
+        (S.IN_DOUBT, e.Resent): S.PENDING,
+        (S.IN_DOUBT, e.Held): S.IN_DOUBT,
+        (S.IN_DOUBT, e.Unconfirmed): S.UNCONFIRMED,
+        **{(status, e.Sent): S.SENT for status in _KNOWN_LATER},
+        **{(status, e.Delivered): S.DELIVERED for status in (*_KNOWN_LATER, S.SENT)},
+        **{(status, e.Failed): S.FAILED for status in (S.SENDING, S.SENT, S.IN_DOUBT, S.UNCONFIRMED)},
+        **{(status, e.Noted): status for status in Status},
+    }
+)

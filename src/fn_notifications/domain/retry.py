@@ -1,0 +1,35 @@
+"""When to try again. The rule answers with a delay; whoever owns the clock adds it."""
+
+from datetime import timedelta
+
+from attrs import frozen
+
+from fn_notifications.domain.outcome import Outcome
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """Exponential back-off with jitter. `tries` counts answers that prove the message unsent."""
+
+    first: timedelta = timedelta(seconds=1)
+    factor: float = 2.0
+    jitter: float = 0.2
+    tries: int = 3
+    longest: timedelta = timedelta(hours=1)
+    lane_pause: timedelta = timedelta(seconds=15)
+    """How long a delivery steps aside when its lane, not the message, is what was refused."""
+
+    def delay(self, spent: int, outcome: Outcome, chance: float) -> timedelta | None:
+        """How long until the next try, or None when the tries are spent.
+
+        `spent` counts the tries used, this outcome's included. `chance` in [0, 1) spreads the delay by ±`jitter`.
+        A longer Retry-After wins. What does not spend never runs out: its bound is the delivery's expiry.
+        """
+        if outcome.spends:
+            if spent >= self.tries:
+                return None
+            backoff = min(self.first * self.factor ** min(spent - 1, 32), self.longest)
+        else:
+            backoff = self.lane_pause
+        spread = backoff * (1 + self.jitter * (2 * chance - 1))
+        return max(spread, outcome.retry_after or timedelta())

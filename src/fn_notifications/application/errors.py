@@ -23,3 +23,7 @@ class MissingExtra(Misconfigured):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional dependency: pip install 'fn-notifications[{extra}]'")
         self.extra = extra
+
+
+class Refused(PortError):
+    """The other side understood and cannot take some value; the same call will fail again."""

@@ -14,7 +14,7 @@ def objection(
     *,
     explicit: bool,
 ) -> Reason | None:
-    """The first reason not to, or None. `explicit`: the caller named the channels, which a choice per type yields to."""
+    """The first reason not to, or None. `explicit`: the caller named the channels; a choice per type yields to that."""
     if not person.global_enabled:
         return Reason.GLOBAL_OFF
     if not (rules.on_by_default if point.enabled is None else point.enabled):

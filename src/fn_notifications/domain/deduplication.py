@@ -16,12 +16,10 @@ class Kept:
 
 
 def duplicate_of(kept: Sequence[Kept], at: datetime, window: timedelta) -> UUID | None:
-    """The notification that an event at `at` would only repeat, if any.
+    """The notification that an event at `at` would only repeat, if any; of several, the one kept for the earliest.
 
     The window counts from the first kept event and is not extended by duplicates. It reaches both ways, because
     topics are not ordered among themselves: what happened hours earlier is another thing, minutes earlier is not.
     """
-    for one in kept:
-        if abs(at - one.at) < window:
-            return one.notification_id
-    return None
+    near = [one for one in kept if abs(at - one.at) < window]
+    return min(near, key=lambda one: (one.at, one.notification_id)).notification_id if near else None

@@ -2,13 +2,14 @@
 
 `decide` turns a command into events and may refuse; `evolve` folds events into the state and never does, for
 history already happened. The status a delivery shows is stored by the table in `lifecycle` and is, at every moment,
-equal to `status_of(rest, attempts)`: what was decided for it, overruled by what its attempts prove.
+equal to `status_of(rest, attempts)`: what was decided for it, overruled by what its attempts prove. With an attempt
+in doubt it never ends as something that says it was not sent.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from attrs import evolve as changed
@@ -83,7 +84,10 @@ class Delivery:
 
 
 def status_of(rest: Status, attempts: tuple[Attempt, ...]) -> Status:
-    """The status that `rest` and the attempts amount to, whatever order the findings came in."""
+    """The status that `rest` and the attempts amount to, whatever order the findings came in.
+
+    An attempt refused for good ends the tries, and while another is in doubt only the doubt is left.
+    """
     evidence = {attempt.evidence for attempt in attempts}
     if Evidence.DELIVERED in evidence:
         return Status.DELIVERED
@@ -91,7 +95,10 @@ def status_of(rest: Status, attempts: tuple[Attempt, ...]) -> Status:
         return Status.SENDING
     if Evidence.ACCEPTED in evidence:
         return Status.SENT
-    if rest in (Status.IN_DOUBT, Status.UNCONFIRMED) and Evidence.IN_DOUBT not in evidence:
+    refused = not evidence.isdisjoint((Evidence.REFUSED, Evidence.UNDELIVERED))
+    if Evidence.IN_DOUBT in evidence:
+        return Status.IN_DOUBT if refused and rest is Status.PENDING else rest
+    if refused or rest in (Status.IN_DOUBT, Status.UNCONFIRMED):
         return Status.FAILED
     return rest
 
@@ -134,10 +141,9 @@ def evolve(state: Delivery, event: Event) -> Delivery:
             attempts = state.joined(event.finding) if isinstance(event, e.Retried) else state.attempts
             return changed(state, rest=Status.PENDING, due_at=event.until, reason=event.reason, attempts=attempts)
         case e.Began():
-            # Were this attempt contradicted later, there would be nothing left to wait for.
-            return changed(
-                state, rest=Status.FAILED, due_at=None, reason=None, attempts=(*state.attempts, event.attempt)
-            )
+            # From here on nothing is decided but by what becomes of the attempts: a doubt, or without one a failure.
+            attempts = (*state.attempts, event.attempt)
+            return changed(state, rest=Status.IN_DOUBT, due_at=None, reason=None, attempts=attempts)
         case e.Doubted():
             attempts = state.joined(event.finding)
             return changed(state, rest=Status.IN_DOUBT, due_at=event.until, reason=Reason.IN_DOUBT, attempts=attempts)
@@ -172,7 +178,7 @@ def _plan(state: Delivery, decision: Decision, now: datetime) -> tuple[Event, ..
         case Decision(verdict=Verdict.SKIP, reason=Reason() as reason):
             return (e.Skipped(at=now, reason=reason),)
         case _:
-            return (e.Planned(at=now, due_at=decision.until or now, reason=decision.reason),)
+            return (e.Planned(at=now, due_at=_within(state, decision.until or now), reason=decision.reason),)
 
 
 def _begin(state: Delivery, command: c.Begin, now: datetime) -> tuple[Event, ...]:
@@ -183,7 +189,7 @@ def _begin(state: Delivery, command: c.Begin, now: datetime) -> tuple[Event, ...
         case Decision(verdict=Verdict.SKIP, reason=Reason() as reason):
             return _end(state, e.Skipped(at=now, reason=reason), now)
         case Decision(verdict=Verdict.DEFER, reason=Reason() as reason, until=datetime() as until):
-            return (e.Deferred(at=now, until=until, reason=reason),)
+            return (e.Deferred(at=now, until=_within(state, until), reason=reason),)
         case _:
             attempt = Attempt(
                 no=len(state.attempts) + 1,
@@ -205,13 +211,20 @@ def _end(state: Delivery, end: e.Cancelled | e.Skipped | e.Expired, now: datetim
     return (end,)
 
 
-_EVIDENCE = {
+_EVIDENCE: Final = {
     OutcomeKind.ACCEPTED: Evidence.ACCEPTED,
     OutcomeKind.REFUSED: Evidence.REFUSED,
     OutcomeKind.OPTED_OUT: Evidence.REFUSED,
     OutcomeKind.UNSENT: Evidence.UNSENT,
     OutcomeKind.IN_DOUBT: Evidence.IN_DOUBT,
 }
+
+_FAILURE: Final = {
+    Evidence.UNSENT: Reason.TRIES_SPENT,
+    Evidence.REFUSED: Reason.REFUSED,
+    Evidence.UNDELIVERED: Reason.UNDELIVERED,
+}
+"""Why a delivery failed, by the most that any of its attempts came to."""
 
 
 def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, ...]:
@@ -225,35 +238,33 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
         provider_id=outcome.provider_id,
         digest=command.digest,
     )
-    if not _rests_on(state, finding):
-        return _learn(state, finding, now)
-    match outcome.kind:
-        case OutcomeKind.IN_DOUBT:
+    if _rests_on(state, finding):
+        if outcome.kind is OutcomeKind.IN_DOUBT:
             return (e.Doubted(at=now, finding=finding, until=_within(state, now + command.grace)),)
-        case OutcomeKind.UNSENT:
-            delay = command.retry.delay(state.spent + outcome.spends, outcome, command.chance)
-            if delay is None:
-                return (e.Failed(at=now, finding=finding, reason=Reason.TRIES_SPENT),)
+        delay = command.retry.delay(state.spent + outcome.spends, outcome, command.chance)
+        if delay is not None:
             reason = Reason.RETRY if outcome.spends else Reason.LANE_WAITS
             return (e.Retried(at=now, finding=finding, until=_within(state, now + delay), reason=reason),)
-        case OutcomeKind.OPTED_OUT:
-            return (e.Failed(at=now, finding=finding, reason=Reason.OPTED_OUT),)
-        case _:
-            return _learn(state, finding, now)
+    return _learn(state, finding, now, Reason.OPTED_OUT if outcome.kind is OutcomeKind.OPTED_OUT else None)
 
 
 def _rests_on(state: Delivery, finding: Finding) -> bool:
-    """Whether this finding decides what happens next: it is news of an unresolved attempt, and no other proves more."""
+    """Whether it rests on this finding what happens next.
+
+    It does when it is news of an unresolved attempt that no other attempt proves more than, and no later one is in
+    doubt: that one has its own grace.
+    """
     attempt = state.attempt(finding.no)
     return (
         state.status in (Status.SENDING, Status.IN_DOUBT)
-        and attempt.evidence in (Evidence.OPEN, Evidence.IN_DOUBT)
-        and finding.evidence > attempt.evidence
+        and attempt.evidence < finding.evidence <= Evidence.UNSENT
         and status_of(Status.PENDING, state.joined(finding)) is Status.PENDING
+        and all(later.evidence is not Evidence.IN_DOUBT for later in state.attempts[finding.no :])
     )
 
 
-def _learn(state: Delivery, finding: Finding, now: datetime) -> tuple[Event, ...]:
+def _learn(state: Delivery, finding: Finding, now: datetime, reason: Reason | None = None) -> tuple[Event, ...]:
+    """Keep a finding. `reason`: why the delivery failed if that is what it comes to, when it is a special one."""
     attempts = state.joined(finding)
     if attempts == state.attempts:
         return ()
@@ -265,10 +276,11 @@ def _learn(state: Delivery, finding: Finding, now: datetime) -> tuple[Event, ...
             return (e.Delivered(at=now, finding=finding),)
         case Status.SENT:
             return (e.Sent(at=now, finding=finding),)
+        case Status.FAILED:
+            most = max(attempt.evidence for attempt in attempts)
+            return (e.Failed(at=now, finding=finding, reason=reason or _FAILURE[most]),)
         case _:
-            undelivered = finding.evidence is Evidence.UNDELIVERED
-            reason = Reason.UNDELIVERED if undelivered else Reason.REFUSED
-            return (e.Failed(at=now, finding=finding, reason=reason),)
+            return (e.Doubted(at=now, finding=finding, until=state.expires_at),)
 
 
 def _rescue(state: Delivery, command: c.Rescue, now: datetime) -> tuple[Event, ...]:
@@ -285,7 +297,8 @@ def _settle(state: Delivery, command: c.Settle, now: datetime) -> tuple[Event, .
         return ()
     if now >= state.expires_at:
         return (e.Unconfirmed(at=now, reason=Reason.UNCONFIRMED),)
-    if command.remedy is c.Remedy.RESEND and state.resends == 0:
+    may_resend = state.resends == 0 and status_of(Status.PENDING, state.attempts) is Status.PENDING
+    if command.remedy is c.Remedy.RESEND and may_resend:
         return (e.Resent(at=now, reason=Reason.RESEND_IN_DOUBT),)
     if state.due_at == state.expires_at:
         return ()

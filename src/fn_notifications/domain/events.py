@@ -52,7 +52,7 @@ class Attempt:
         return self.evidence is Evidence.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)
 
     def join(self, finding: "Finding") -> "Attempt":
-        """This attempt with a finding merged in. Order and repetition of findings do not matter."""
+        """This attempt with a finding merged in. The evidence is the same whatever their order and repetition."""
         known = evolve(self, provider_id=self.provider_id or finding.provider_id, digest=self.digest or finding.digest)
         if finding.evidence <= self.evidence:
             return known
@@ -124,7 +124,7 @@ class Retried:
 
 @frozen(kw_only=True)
 class Doubted:
-    """Nobody can know whether the attempt was acted on; a report may tell before `until`."""
+    """What is left is a doubt: nobody can know whether an attempt was acted on; a report may tell before `until`."""
 
     at: datetime
     finding: Finding

@@ -1,11 +1,14 @@
 """Ids that are made from what they name, so that a rebuilt database makes the same ones."""
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SHARDS = 256
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ATTEMPT_ID: Final = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
+SHARDS: Final = 256
 
 
 def digest(*parts: str | bytes) -> bytes:
@@ -38,18 +41,22 @@ def notification_id(event_at: datetime, tenant: str, user_id: str, type_: str, i
 
     It sorts by time, so history can be partitioned by it, and says by itself where its rows are.
     """
-    milliseconds = (event_at - _EPOCH) // timedelta(milliseconds=1)
     shard = shard_of(tenant, user_id)
     rest = int.from_bytes(digest("notification", tenant, user_id, type_, identity)[:9], "big") >> 6
     low_a, low_b = rest >> 62, rest & ((1 << 62) - 1)
-    value = (max(milliseconds, 0) & ((1 << 48) - 1)) << 80
+    value = _milliseconds(event_at) << 80
     value |= 0x8 << 76 | shard << 68 | (low_a & 0xF) << 64 | 0b10 << 62 | low_b
     return UUID(int=value)
 
 
 def first_id_at(moment: datetime) -> UUID:
     """The smallest id of its millisecond: the bound of a partition."""
-    return UUID(int=((moment - _EPOCH) // timedelta(milliseconds=1)) << 80)
+    return UUID(int=_milliseconds(moment) << 80)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Since 1970, and 0 before. Those of the year 9999 fit into 48 bits."""
+    return max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
 
 
 def attempt_id(notification: UUID, delivery_no: int, attempt_no: int) -> str:
@@ -59,11 +66,5 @@ def attempt_id(notification: UUID, delivery_no: int, attempt_no: int) -> str:
 
 def parse_attempt_id(text: str) -> tuple[UUID, int, int] | None:
     """The notification, delivery and attempt an id names; None when it was not made here."""
-    parts = text.split("-")
-    try:
-        hexadecimal, delivery_no, attempt_no = parts
-        if len(hexadecimal) != len(UUID(int=0).hex):
-            return None
-        return UUID(hexadecimal), int(delivery_no), int(attempt_no)
-    except ValueError:
-        return None
+    match = _ATTEMPT_ID.fullmatch(text)
+    return (UUID(match[1]), int(match[2]), int(match[3])) if match else None

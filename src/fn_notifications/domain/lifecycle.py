@@ -31,9 +31,9 @@ OPEN: Final = frozenset({S.PENDING, S.SENDING, S.IN_DOUBT})
 RELEASING: Final = frozenset({S.SKIPPED, S.CANCELLED, S.EXPIRED})
 """Nothing was said: a notification whose deliveries all ended so releases its deduplication key."""
 
-_KNOWN_LATER: Final = (S.PENDING, S.SENDING, S.IN_DOUBT, S.FAILED, S.UNCONFIRMED, S.EXPIRED, S.CANCELLED, S.SKIPPED)
-"""States that a late proof of acceptance or arrival overrules. Skipped, cancelled and expired are among them
-because a provider may report on an attempt it had told us it refused."""
+_UNPROVED: Final = (S.PENDING, S.SENDING, S.IN_DOUBT, S.UNCONFIRMED, S.EXPIRED, S.CANCELLED, S.SKIPPED)
+"""States that a late proof of acceptance, arrival or failure overrules. Skipped, cancelled and expired are among them
+because a provider may report on an attempt it had told us it did not take."""
 
 TRANSITIONS: Final[Mapping[tuple[Status | None, type[e.Event]], Status]] = MappingProxyType(
     {
@@ -47,14 +47,14 @@ TRANSITIONS: Final[Mapping[tuple[Status | None, type[e.Event]], Status]] = Mappi
         (S.PENDING, e.Unconfirmed): S.UNCONFIRMED,
         (S.PENDING, e.Began): S.SENDING,
         (S.SENDING, e.Retried): S.PENDING,
-        (S.SENDING, e.Doubted): S.IN_DOUBT,
+        **{(status, e.Doubted): S.IN_DOUBT for status in (S.PENDING, S.SENDING, S.SENT)},
         (S.IN_DOUBT, e.Retried): S.PENDING,
         (S.IN_DOUBT, e.Resent): S.PENDING,
         (S.IN_DOUBT, e.Held): S.IN_DOUBT,
         (S.IN_DOUBT, e.Unconfirmed): S.UNCONFIRMED,
-        **{(status, e.Sent): S.SENT for status in _KNOWN_LATER},
-        **{(status, e.Delivered): S.DELIVERED for status in (*_KNOWN_LATER, S.SENT)},
-        **{(status, e.Failed): S.FAILED for status in (S.SENDING, S.SENT, S.IN_DOUBT, S.UNCONFIRMED)},
+        **{(status, e.Sent): S.SENT for status in (*_UNPROVED, S.FAILED)},
+        **{(status, e.Delivered): S.DELIVERED for status in (*_UNPROVED, S.FAILED, S.SENT)},
+        **{(status, e.Failed): S.FAILED for status in (*_UNPROVED, S.SENT)},
         **{(status, e.Noted): status for status in Status},
     }
 )

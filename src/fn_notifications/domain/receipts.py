@@ -1,7 +1,10 @@
 """What providers report, in one vocabulary (after django-anymail's)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from attrs import field, frozen
 
@@ -26,21 +29,25 @@ class ReceiptKind(StrEnum):
     OPTED_IN = "opted_in"
 
 
-EVIDENCE = {
-    ReceiptKind.ACCEPTED: Evidence.ACCEPTED,
-    ReceiptKind.DEFERRED: Evidence.ACCEPTED,
-    ReceiptKind.DELIVERED: Evidence.DELIVERED,
-    ReceiptKind.OPENED: Evidence.DELIVERED,
-    ReceiptKind.CLICKED: Evidence.DELIVERED,
-    ReceiptKind.COMPLAINED: Evidence.DELIVERED,
-    ReceiptKind.UNSUBSCRIBED: Evidence.DELIVERED,
-    ReceiptKind.BOUNCED: Evidence.UNDELIVERED,
-    ReceiptKind.DROPPED: Evidence.UNDELIVERED,
-    ReceiptKind.FAILED: Evidence.UNDELIVERED,
-}
+EVIDENCE: Final[Mapping[ReceiptKind, Evidence]] = MappingProxyType(
+    {
+        ReceiptKind.ACCEPTED: Evidence.ACCEPTED,
+        ReceiptKind.DEFERRED: Evidence.ACCEPTED,
+        ReceiptKind.DELIVERED: Evidence.DELIVERED,
+        ReceiptKind.OPENED: Evidence.DELIVERED,
+        ReceiptKind.CLICKED: Evidence.DELIVERED,
+        ReceiptKind.COMPLAINED: Evidence.DELIVERED,
+        ReceiptKind.UNSUBSCRIBED: Evidence.DELIVERED,
+        ReceiptKind.BOUNCED: Evidence.UNDELIVERED,
+        ReceiptKind.DROPPED: Evidence.UNDELIVERED,
+        ReceiptKind.FAILED: Evidence.UNDELIVERED,
+    }
+)
 """What a report proves of its attempt. A complaint proves arrival: nobody complains of what did not come."""
 
-SUPPRESSES = frozenset({ReceiptKind.COMPLAINED, ReceiptKind.UNSUBSCRIBED, ReceiptKind.OPTED_OUT, ReceiptKind.BOUNCED})
+SUPPRESSES: Final = frozenset(
+    {ReceiptKind.COMPLAINED, ReceiptKind.UNSUBSCRIBED, ReceiptKind.OPTED_OUT, ReceiptKind.BOUNCED}
+)
 """Kinds that may suppress the address; a bounce only when the adapter knows it to be permanent (`Receipt.hard`)."""
 
 
@@ -67,3 +74,15 @@ class Receipt:
     def suppresses(self) -> bool:
         """Whether this address must not be written to again."""
         return self.kind in SUPPRESSES and (self.kind is not ReceiptKind.BOUNCED or self.hard)
+
+
+CAUSES: Final[Mapping[ReceiptKind, str]] = MappingProxyType(
+    {
+        ReceiptKind.BOUNCED: "bounce",
+        ReceiptKind.COMPLAINED: "complaint",
+        ReceiptKind.UNSUBSCRIBED: "unsubscribe",
+        ReceiptKind.OPTED_OUT: "stop",
+        ReceiptKind.OPTED_IN: "stop",
+    }
+)
+"""The cause a kind suppresses for. START (`opted_in`) lifts a STOP and nothing else, so they share theirs."""

@@ -23,12 +23,13 @@ class RetryPolicy:
         """How long until the next try, or None when the tries are spent.
 
         `spent` counts the tries used, this outcome's included. `chance` in [0, 1) spreads the delay by ±`jitter`.
-        A longer Retry-After wins. What does not spend never runs out: its bound is the delivery's expiry.
+        A longer Retry-After wins. What does not spend never uses them up: its bound is the delivery's expiry.
         """
+        if spent >= self.tries:
+            return None
         if outcome.spends:
-            if spent >= self.tries:
-                return None
-            backoff = min(self.first * self.factor ** min(spent - 1, 32), self.longest)
+            seconds = self.first.total_seconds() * self.factor ** min(spent - 1, 32)
+            backoff = timedelta(seconds=min(seconds, self.longest.total_seconds()))
         else:
             backoff = self.lane_pause
         spread = backoff * (1 + self.jitter * (2 * chance - 1))

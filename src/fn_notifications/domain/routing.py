@@ -7,8 +7,6 @@ depends on time or on the person runs again when the call starts, so there is on
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from attrs import evolve
-
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.caps import capped_until
 from fn_notifications.domain.catalogue import NotificationType, OverCap, Policy, Priority
@@ -93,7 +91,7 @@ def gate(
         return Decision.skip(channel, reason)
     if type_.priority is Priority.URGENT:
         return Decision.send(channel)
-    decision = _quiet(channel, point, person, policy, now, chance) or _capped(type_, point, now)
+    decision = _quiet(point, person, policy, now, expires_at, chance) or _capped(type_, point, now)
     if decision is None:
         return Decision.send(channel)
     if decision.until is not None and decision.until >= expires_at:
@@ -127,14 +125,12 @@ def _first_decision(
     explicit = request.channels is not None
     decision = gate(type_, channel, person, policy, at, expires_at=expires_at, chance=chance, explicit=explicit)
     if decision.reason is Reason.NO_CONTACT and not person.known and policy.contact_grace:
-        return _no_later(Decision.defer(channel, Reason.AWAITING_CONTACT, now + policy.contact_grace), expires_at)
+        # Whoever waits for contact data is woken when it comes, which must not be before the time that was asked for.
+        reason = Reason.SCHEDULED if at > now else Reason.AWAITING_CONTACT
+        return Decision.defer(channel, reason, min(max(at, now + policy.contact_grace), expires_at))
     if decision.verdict is Verdict.SEND and at > now:
         return Decision.defer(channel, Reason.SCHEDULED, at)
     return decision
-
-
-def _no_later(decision: Decision, expires_at: datetime) -> Decision:
-    return evolve(decision, until=min(decision.until or expires_at, expires_at))
 
 
 def _planned(key: DeliveryKey, decision: Decision, expires_at: datetime, now: datetime) -> Delivery:
@@ -143,18 +139,22 @@ def _planned(key: DeliveryKey, decision: Decision, expires_at: datetime, now: da
 
 
 def _quiet(
-    channel: Channel, point: ContactPoint, person: Person, policy: Policy, now: datetime, chance: float
+    point: ContactPoint, person: Person, policy: Policy, now: datetime, expires_at: datetime, chance: float
 ) -> Decision | None:
     respects = point.respects_quiet_hours
     if respects is None:
-        respects = policy.channels[channel].respects_quiet_hours
+        respects = policy.channels[point.channel].respects_quiet_hours
     hours = person.quiet_hours
     if hours is None or not respects:
         return None
-    end = quiet_until(hours, _zone(person, policy), now)
+    zone = _zone(person, policy)
+    end = quiet_until(hours, zone, now)
     if end is None:
         return None
-    return Decision.defer(channel, Reason.QUIET_HOURS, end + policy.quiet_spread * chance)
+    spread = end + policy.quiet_spread * chance
+    # Spreading is a courtesy to the lane: it must not cost the message its time to live, nor run into the next quiet.
+    until = end if spread >= expires_at or quiet_until(hours, zone, spread) else spread
+    return Decision.defer(point.channel, Reason.QUIET_HOURS, until)
 
 
 def _zone(person: Person, policy: Policy) -> tzinfo:

@@ -1,0 +1,1 @@
+"""Apache Kafka through confluent-kafka: events in, events out, and an embedded broker."""

@@ -1,0 +1,145 @@
+"""The queue, and every change to a delivery, in memory."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import evolve, frozen
+
+from fn_notifications.adapters.memory.people import person_of, suppress
+from fn_notifications.adapters.memory.state import Due, State
+from fn_notifications.adapters.memory.transitions import write
+from fn_notifications.application.ports.deliveries import Answer, Begun, Candidate, Choice, Gate, Lease
+from fn_notifications.domain import events as e
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
+from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.notification import Notification
+
+
+@frozen
+class MemoryDeliveries:
+    """The Deliveries port over a `State`."""
+
+    state: State
+
+    async def claim(self, wanted: Mapping[Channel, int], *, worker: str, lease: timedelta) -> Sequence[Lease]:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            now = self.state.clock()
+            leases: list[Lease] = []
+            for channel, limit in wanted.items():
+                for key, place in sorted(self._claimable(channel, now), key=self._order)[:limit]:
+                    leased = evolve(place, token=place.token + 1, worker=worker, lease_until=now + lease)
+                    self.state.due[key] = leased
+                    leases.append(Lease(key=key, channel=channel, token=leased.token))
+            return leases
+
+    async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            return [begun for lease in leases if self._holds(lease) and (begun := self._begin(lease, gate))]
+
+    async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            return [self._finish(answer) for answer in answers]
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            for lease in leases:
+                if self._holds(lease) and self.state.deliveries[lease.key].status is Status.PENDING:
+                    self._give_back(lease.key)
+
+    async def change(self, keys: Collection[DeliveryKey], choose: Choice) -> Sequence[Delivery]:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            now = self.state.clock()
+            changed = []
+            for key in keys:
+                if key not in self.state.deliveries:
+                    continue
+                before = self.state.deliveries[key]
+                notification = self._notification(key)
+                command = choose(notification, before, now)
+                if command and (events := decide(before, command, now)):
+                    changed.append(write(self.state, notification, before, events))
+                    if key in self.state.due:
+                        self._give_back(key)
+            return changed
+
+    async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
+        """See the port."""
+        await asyncio.sleep(0)
+        now = self.state.clock()
+        return [key for key, place in self.state.due.items() if self._is_overdue(key, place, now)][:limit]
+
+    def _is_overdue(self, key: DeliveryKey, place: Due, now: datetime) -> bool:
+        match self.state.deliveries[key].status:
+            case Status.SENDING:
+                return place.lease_until is None or place.lease_until <= now
+            case Status.IN_DOUBT:
+                return place.at is not None and place.at <= now
+            case _:
+                return False
+
+    def _claimable(self, channel: Channel, now: datetime) -> Iterator[tuple[DeliveryKey, Due]]:
+        for key, place in self.state.due.items():
+            delivery = self.state.deliveries[key]
+            free = place.lease_until is None or place.lease_until <= now
+            due = place.at is not None and place.at <= now
+            if delivery.channel == channel and delivery.status is Status.PENDING and free and due:
+                yield key, place
+
+    def _order(self, item: tuple[DeliveryKey, Due]) -> tuple[int, int, datetime]:
+        key, place = item
+        notification = self.state.notifications[key.tenant, key.notification_id]
+        return notification.priority.rank, place.rank, place.at or notification.created_at
+
+    def _holds(self, lease: Lease) -> bool:
+        place = self.state.due.get(lease.key)
+        return place is not None and place.token == lease.token and place.worker is not None
+
+    def _give_back(self, key: DeliveryKey) -> None:
+        self.state.due[key] = evolve(self.state.due[key], worker=None, lease_until=None)
+
+    def _notification(self, key: DeliveryKey) -> Notification:
+        return self.state.whole((key.tenant, key.notification_id))
+
+    def _begin(self, lease: Lease, gate: Gate) -> Begun | None:
+        now = self.state.clock()
+        before = self.state.deliveries[lease.key]
+        if before.status is not Status.PENDING:
+            return None
+        notification = self._notification(lease.key)
+        person = person_of(self.state, notification.user)
+        candidate = Candidate(notification=notification, delivery=before, person=person)
+        events = decide(before, gate(candidate, now), now)
+        after = write(self.state, notification, before, events)
+        if not any(isinstance(event, e.Began) for event in events):
+            if lease.key in self.state.due:
+                self._give_back(lease.key)
+            return None
+        point = person.contacts[before.channel]
+        if point.cap:
+            recent = (*point.recent, now)[-point.cap.count :]
+            self.state.points[notification.user, before.channel] = evolve(point, recent=recent)
+        return Begun(lease=lease, notification=notification, delivery=after, person=person)
+
+    def _finish(self, answer: Answer) -> Delivery:
+        now = self.state.clock()
+        key = answer.lease.key
+        before = self.state.deliveries[key]
+        held = self._holds(answer.lease)
+        if answer.opt_out:
+            suppress(self.state, answer.opt_out)
+        after = write(self.state, self._notification(key), before, decide(before, answer.record, now))
+        if held and key in self.state.due:
+            self._give_back(key)
+        return after

@@ -1,0 +1,131 @@
+"""Profiles and contact points in memory."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from attrs import evolve, frozen
+
+from fn_notifications.adapters.memory.state import State
+from fn_notifications.application.errors import Conflict
+from fn_notifications.application.ports.people import Dossier, Loaded, OptOut
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.preferences import (
+    ContactPoint,
+    Person,
+    Profile,
+    Suppression,
+    UserRef,
+    contact_point,
+    person,
+)
+from fn_notifications.domain.reasons import Reason
+
+
+def person_of(state: State, user: UserRef) -> Person:
+    """A person as the rules see them, from what is held now."""
+    profile = state.profiles.get(user, Profile(user=user))
+    points = {channel: state.points.get((user, channel)) for channel in state.channels}
+    return person(profile, {channel: point for channel, point in points.items() if point})
+
+
+def store_profiles(state: State, profiles: Sequence[Profile]) -> None:
+    """Check every version, then store; contact points and waiting deliveries follow. The lock is the caller's."""
+    for profile in profiles:
+        held = state.profiles.get(profile.user)
+        if (held.version if held else 0) != profile.version:
+            raise Conflict("a profile has changed since it was read")
+    for profile in profiles:
+        state.profiles[profile.user] = evolve(profile, version=profile.version + 1)
+        for channel in state.channels:
+            _store_point(state, profile, channel)
+        _wake(state, profile.user)
+
+
+def _store_point(state: State, profile: Profile, channel: Channel) -> None:
+    new = contact_point(profile, channel, state.channels[channel].address)
+    old = state.points.get((profile.user, channel), ContactPoint(channel=channel))
+    new = evolve(
+        new,
+        suppression=_suppression(state, profile.user.tenant, new),
+        epoch=old.epoch,
+        recent=old.recent if new.cap else (),
+    )
+    if new != old:
+        state.points[profile.user, channel] = evolve(new, epoch=old.epoch + 1)
+
+
+def _suppression(state: State, tenant: str, point: ContactPoint) -> Suppression | None:
+    if point.address is None:
+        return None
+    suppression, lifted = state.suppressions.get((tenant, point.channel, point.address.lookup), (None, True))
+    return None if lifted else suppression
+
+
+def _wake(state: State, user: UserRef) -> None:
+    """Deliveries that waited for a contact point which now exists are due at once."""
+    for key, place in list(state.due.items()):
+        delivery = state.deliveries[key]
+        point = state.points.get((user, delivery.channel))
+        owner = state.notifications[key.tenant, key.notification_id].user
+        if delivery.reason is Reason.AWAITING_CONTACT and owner == user and point and point.address:
+            state.due[key] = evolve(place, at=state.clock())
+
+
+def counts_more(new: OptOut, held: tuple[Suppression, bool] | None) -> bool:
+    """Whether an opt-out, or a lift, is the latest word on its address. A tie stays opted out; a lift undoes only
+    its own cause.
+    """
+    if held is None:
+        return True
+    suppression, lifted = held
+    if new.lifted:
+        return not lifted and suppression.cause == new.cause and new.at > suppression.at
+    return new.at >= suppression.at if lifted else False
+
+
+def suppress(state: State, opt_out: OptOut) -> bool:
+    """Apply one opt-out to every contact point with its address. The lock is the caller's."""
+    key = (opt_out.tenant, opt_out.channel, opt_out.address.lookup)
+    if not counts_more(opt_out, state.suppressions.get(key)):
+        return False
+    suppression = Suppression(cause=opt_out.cause, at=opt_out.at)
+    state.suppressions[key] = (suppression, opt_out.lifted)
+    for (user, channel), point in list(state.points.items()):
+        same = point.address is not None and point.address.lookup == opt_out.address.lookup
+        if user.tenant == opt_out.tenant and channel == opt_out.channel and same:
+            state.points[user, channel] = evolve(
+                point, suppression=None if opt_out.lifted else suppression, epoch=point.epoch + 1
+            )
+    return True
+
+
+@frozen
+class MemoryPeople:
+    """The People port over a `State`."""
+
+    state: State
+
+    async def load(self, users: Collection[UserRef]) -> Loaded:
+        """See the port."""
+        await asyncio.sleep(0)
+        return Loaded(
+            now=self.state.clock(),
+            dossiers={
+                user: Dossier(
+                    profile=self.state.profiles.get(user, Profile(user=user)), person=person_of(self.state, user)
+                )
+                for user in users
+            },
+        )
+
+    async def save(self, profiles: Sequence[Profile]) -> None:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            store_profiles(self.state, profiles)
+
+    async def suppress(self, opt_outs: Sequence[OptOut]) -> int:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            return sum(suppress(self.state, opt_out) for opt_out in opt_outs)

@@ -1,0 +1,55 @@
+"""Writing a delivery's change down with everything that follows from it: queue, log, history, key."""
+
+from collections.abc import Sequence
+
+from attrs import evolve as changed
+
+from fn_notifications.adapters.memory.state import Due, State
+from fn_notifications.application.outward import outward
+from fn_notifications.application.ports.history import Change
+from fn_notifications.domain import events as e
+from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.identity import shard_of
+from fn_notifications.domain.lifecycle import OPEN, RELEASING
+from fn_notifications.domain.notification import Notification
+
+_SECOND_THOUGHTS = (e.Deferred, e.Skipped, e.Expired, e.Cancelled, e.Resent, e.Held, e.Unconfirmed, e.Retried)
+
+
+def write(state: State, notification: Notification, before: Delivery, events: Sequence[e.Event]) -> Delivery:
+    """Apply events to a stored delivery. Returns its new state."""
+    after = before.with_events(events)
+    key = (before.key.tenant, before.key.notification_id)
+    state.deliveries[before.key] = after
+    for entry in outward(notification, before, events):
+        state.append(entry, shard_of(notification.user.tenant, notification.user.user_id))
+    thoughts = tuple(
+        Change(
+            at=event.at,
+            delivery_no=before.key.no,
+            event=type(event).__name__.lower(),
+            reason=getattr(event, "reason", None),
+            until=getattr(event, "until", None),
+        )
+        for event in events
+        if isinstance(event, _SECOND_THOUGHTS)
+    )
+    state.changes[key] = (*state.changes.get(key, ()), *thoughts)
+    if after.status not in OPEN:
+        state.due.pop(before.key, None)
+    else:
+        place = state.due.get(before.key)
+        state.due[before.key] = changed(place, at=after.due_at) if place else Due(rank=0, at=after.due_at)
+    if after.status in RELEASING:
+        _release_key(state, notification)
+    return after
+
+
+def _release_key(state: State, notification: Notification) -> None:
+    """Nothing was said on any channel: the next request with this key is no repetition."""
+    if notification.key is None or any(
+        state.deliveries[one.key].status not in RELEASING for one in notification.deliveries
+    ):
+        return
+    key = (notification.user, notification.type, notification.key)
+    state.kept[key] = tuple(kept for kept in state.kept.get(key, ()) if kept.notification_id != notification.id)

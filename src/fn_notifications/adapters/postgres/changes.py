@@ -1,0 +1,199 @@
+"""Writing down what became of deliveries, with everything that follows: attempts, queue, event log, released keys."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from fn_notifications.adapters.postgres.aggregates import Whole
+from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
+from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
+from fn_notifications.adapters.postgres.queue import Place, new_place
+from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change
+from fn_notifications.application.outward import Outward, outward
+from fn_notifications.domain import events as e
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
+from fn_notifications.domain.identity import shard_of
+from fn_notifications.domain.lifecycle import OPEN, RELEASING
+from fn_notifications.domain.notification import Notification
+
+SHARDS: Final = 16
+"""Of the event log."""
+
+_SECOND_THOUGHTS: Final = (
+    e.Deferred,
+    e.Skipped,
+    e.Expired,
+    e.Cancelled,
+    e.Resent,
+    e.Held,
+    e.Unconfirmed,
+    e.Retried,
+)
+
+# Every row is found through a primary key, whatever the statistics: upserts have no plan to go wrong, and what is
+# deleted is looked up first.
+_WRITE: Final = """
+WITH changed AS (
+    INSERT INTO deliveries
+        (tenant, notification_id, no, channel, expires_at, status, rest, due_at, reason, resends, version, changes)
+    SELECT tenant, notification_id, no, channel, expires_at, status, rest, due_at, reason, resends, version, changes
+    FROM json_populate_recordset(NULL::deliveries, %(deliveries)s)
+    ON CONFLICT (tenant, notification_id, no) DO UPDATE SET
+        status = excluded.status, rest = excluded.rest, due_at = excluded.due_at, reason = excluded.reason,
+        resends = excluded.resends, version = excluded.version,
+        changes = CASE WHEN excluded.changes IS NULL THEN deliveries.changes
+                       ELSE coalesce(deliveries.changes, '[]') || excluded.changes END
+), tried AS (
+    INSERT INTO attempts
+        (tenant, notification_id, delivery_no, no, id, route, started_at, epoch, evidence, scope, code, provider_id,
+         answered_at, digest)
+    SELECT tenant, notification_id, delivery_no, no, id, route, started_at, epoch, evidence, scope, code, provider_id,
+           answered_at, digest
+    FROM json_populate_recordset(NULL::attempts, %(attempts)s)
+    ON CONFLICT (tenant, notification_id, delivery_no, no) DO UPDATE SET
+        evidence = excluded.evidence, scope = excluded.scope, code = excluded.code,
+        provider_id = excluded.provider_id, answered_at = excluded.answered_at, digest = excluded.digest
+), moved AS (
+    INSERT INTO due AS q
+        (tenant, notification_id, no, user_id, channel, priority, rank, due_at, expires_at, status, awaits_contact,
+         ready, lease_until, token, worker)
+    SELECT tenant, notification_id, no, user_id, channel, priority, rank, due_at, expires_at, status, awaits_contact,
+           ready, lease_until, token, worker
+    FROM json_populate_recordset(NULL::due, %(places)s)
+    ON CONFLICT (tenant, notification_id, no) DO UPDATE SET
+        due_at = excluded.due_at, status = excluded.status, awaits_contact = excluded.awaits_contact,
+        ready = excluded.ready, lease_until = excluded.lease_until, worker = excluded.worker
+), settled AS (
+    DELETE FROM due WHERE ctid = ANY (ARRAY(
+        SELECT q.ctid
+        FROM json_to_recordset(%(settled)s) AS i (tenant text, notification_id uuid, no smallint)
+        CROSS JOIN LATERAL (
+            SELECT q.ctid FROM due q
+            WHERE q.tenant = i.tenant AND q.notification_id = i.notification_id AND q.no = i.no LIMIT 1
+        ) AS q))
+)
+INSERT INTO event_log (shard, id, topic, key, at, data)
+SELECT shard, id, topic, key, at, data
+FROM json_populate_recordset(NULL::event_log, %(log)s)
+"""
+
+_LOCK_NOTIFICATIONS: Final = """
+SELECT FROM json_to_recordset(%(ids)s) AS i (tenant text, id uuid)
+CROSS JOIN LATERAL (
+    SELECT FROM notifications n WHERE n.tenant = i.tenant AND n.id = i.id FOR NO KEY UPDATE
+) AS n
+"""
+
+_STATUSES: Final = """
+SELECT i.tenant, i.id, d.status
+FROM json_to_recordset(%(ids)s) AS i (tenant text, id uuid)
+CROSS JOIN LATERAL (
+    SELECT d.status FROM deliveries d WHERE d.tenant = i.tenant AND d.notification_id = i.id OFFSET 0
+) AS d
+"""
+
+
+@frozen(kw_only=True)
+class Changed:
+    """One delivery's change, under lock."""
+
+    notification: Notification
+    before: Delivery
+    events: tuple[e.Event, ...]
+    after: Delivery
+    place: Place | None
+    """Before it; None when it was settled already."""
+    freed: bool = False
+    """Whether whoever leased it is done with it."""
+
+    def then(self, events: tuple[e.Event, ...], *, freed: bool = False) -> "Changed":
+        """The same with more events."""
+        return evolve(
+            self,
+            events=(*self.events, *events),
+            after=self.after.with_events(events),
+            freed=self.freed or freed,
+        )
+
+    def place_after(self, now: datetime) -> Place:
+        """Where the delivery, which is open, stands in the queue from now on."""
+        if self.place is None:
+            return new_place(self.notification, self.after, now)
+        return self.place.moved(self.after, now, freed=self.freed)
+
+
+def unchanged(whole: Whole, key: DeliveryKey, place: Place | None) -> Changed:
+    """A delivery under lock, before anything happens to it."""
+    before = next(delivery for delivery in whole.notification.deliveries if delivery.key == key)
+    return Changed(notification=whole.notification, before=before, events=(), after=before, place=place)
+
+
+async def write(connection: Connection, changes: Sequence[Changed], now: datetime) -> None:
+    """Write changes down, one per delivery. Keys are released where nothing was said after all."""
+    if not changes:
+        return
+    await execute(
+        connection,
+        _WRITE,
+        deliveries=[delivery_row(one.after, _second_thoughts(one.events)) for one in changes],
+        attempts=[row for one in changes for row in _attempt_rows(one)],
+        places=[one.place_after(now).row() for one in changes if one.after.status in OPEN],
+        settled=[key_row(one.after.key) for one in changes if one.after.status not in OPEN],
+        log=[row for one in changes for row in _log_rows(one)],
+    )
+    ended = {(one.before.key.tenant, one.notification.id): one.notification for one in changes if _ended(one)}
+    if ended:
+        await _release_keys(connection, [ended[key] for key in sorted(ended)], now)
+
+
+def log_row(entry: Outward, tenant: str) -> dict[str, Any]:
+    """An outward event for the log, in its user's shard."""
+    return {
+        "shard": shard_of(tenant, entry.key) % SHARDS,
+        "id": entry.id,
+        "topic": entry.topic,
+        "key": entry.key,
+        "at": entry.at,
+        "data": entry.data,
+    }
+
+
+def _second_thoughts(events: Iterable[e.Event]) -> list[Any]:
+    return [packed_change(event) for event in events if isinstance(event, _SECOND_THOUGHTS)]
+
+
+def _attempt_rows(one: Changed) -> list[dict[str, Any]]:
+    known = one.before.attempts
+    return [
+        attempt_row(one.after.key, attempt)
+        for index, attempt in enumerate(one.after.attempts)
+        if index >= len(known) or known[index] != attempt
+    ]
+
+
+def _log_rows(one: Changed) -> list[dict[str, Any]]:
+    return [log_row(entry, one.before.key.tenant) for entry in outward(one.notification, one.before, one.events)]
+
+
+def _ended(one: Changed) -> bool:
+    return one.notification.key is not None and one.after.status in RELEASING and one.before.status not in RELEASING
+
+
+async def _release_keys(connection: Connection, notifications: Collection[Notification], now: datetime) -> None:
+    """Let go of the keys of those whose every delivery ended unsaid.
+
+    The notifications are locked first: of two siblings that end at once, the second sees the first.
+    """
+    ids = [{"tenant": one.user.tenant, "id": one.id} for one in notifications]
+    await execute(connection, _LOCK_NOTIFICATIONS, ids=ids)
+    rows = await fetch(connection, _STATUSES, ids=ids)
+    said = {(row.tenant, row.id) for row in rows if row.status not in RELEASING}
+    silent = {one.id: one for one in notifications if (one.user.tenant, one.id) not in said}
+    keys = {Held.of(one) for one in silent.values()}
+    if not keys:
+        return
+    kept = await lock_keys(connection, dict.fromkeys(keys, ()), now)
+    left = {key: tuple(one for one in holders if one.notification_id not in silent) for key, holders in kept.items()}
+    await write_keys(connection, left, now)

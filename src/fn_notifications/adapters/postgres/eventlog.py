@@ -1,0 +1,109 @@
+"""The event log in PostgreSQL: sharded, one reader per shard by lease, in an order that skips nothing."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+
+from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
+from fn_notifications.application.errors import Conflict
+from fn_notifications.application.ports.eventlog import Entry
+
+LEASE: Final = timedelta(seconds=30)
+
+_LEASE_SHARDS: Final = """
+UPDATE event_log_shards SET reader = %(reader)s, lease_until = (SELECT fn_now()) + make_interval(secs => %(lease)s)
+WHERE shard = ANY (ARRAY(
+    SELECT shard FROM event_log_shards
+    WHERE reader = %(reader)s OR lease_until <= (SELECT fn_now())
+    ORDER BY shard FOR UPDATE SKIP LOCKED))
+"""
+
+# What is `after` a transaction that still runs may yet get company before it: it is left for later.
+_TAKE: Final = """
+WITH page AS (
+    SELECT e.*
+    FROM event_log_shards s
+    CROSS JOIN LATERAL (
+        SELECT * FROM event_log e
+        WHERE e.shard = s.shard AND (e.after, e.position) > (s.after, s.position)
+          AND e.after < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+        ORDER BY e.after, e.position LIMIT %(limit)s
+    ) AS e
+    WHERE s.reader = %(reader)s AND s.lease_until > (SELECT fn_now())
+    ORDER BY e.after, e.position LIMIT %(limit)s
+), ends AS (
+    SELECT DISTINCT ON (shard) shard, after, position FROM page ORDER BY shard, after DESC, position DESC
+), taken AS (
+    UPDATE event_log_shards s SET taken_after = ends.after, taken_position = ends.position
+    FROM ends WHERE s.shard = ends.shard
+)
+SELECT id, topic, key, at, data, shard, position FROM page ORDER BY after, position
+"""
+
+_PUBLISHED: Final = """
+UPDATE event_log_shards s SET after = s.taken_after, position = s.taken_position
+FROM json_to_recordset(%(ends)s) AS i (shard smallint, position bigint)
+WHERE s.shard = i.shard AND s.reader = %(reader)s AND s.lease_until > (SELECT fn_now())
+  AND s.taken_position = i.position
+RETURNING s.shard
+"""
+
+BACKLOG: Final = """
+SELECT coalesce(sum(e.entries), 0)::bigint AS entries
+FROM event_log_shards s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS entries FROM event_log e
+    WHERE e.shard = s.shard AND (e.after, e.position) > (s.after, s.position)
+) AS e
+"""
+
+
+@frozen
+class PostgresEventLog:
+    """The EventLog port."""
+
+    database: Database
+    lease: timedelta = LEASE
+
+    async def take(self, reader: str, limit: int) -> Sequence[Entry]:
+        """See the port. Oldest first over all shards held, so that none waits behind a busy one."""
+
+        async def work(connection: Connection) -> Sequence[Entry]:
+            await execute(connection, _LEASE_SHARDS, reader=reader, lease=self.lease.total_seconds())
+            return [
+                Entry(
+                    id=row.id,
+                    topic=row.topic,
+                    key=row.key,
+                    at=row.at,
+                    data=row.data,
+                    shard=row.shard,
+                    position=row.position,
+                )
+                for row in await fetch(connection, _TAKE, reader=reader, limit=limit)
+            ]
+
+        return await self.database.run(work)
+
+    async def published(self, reader: str, entries: Sequence[Entry]) -> None:
+        """See the port. Idempotent."""
+        ends = {entry.shard: entry.position for entry in entries}
+
+        async def work(connection: Connection) -> None:
+            rows = [{"shard": shard, "position": position} for shard, position in sorted(ends.items())]
+            if len(await fetch(connection, _PUBLISHED, reader=reader, ends=rows)) != len(ends):
+                raise Conflict("another reader holds the log")
+
+        if ends:
+            await self.database.run(work)
+
+    async def backlog(self) -> int:
+        """See the port."""
+
+        async def work(connection: Connection) -> int:
+            (row,) = await fetch(connection, BACKLOG)
+            return int(row.entries)
+
+        return await self.database.run(work)

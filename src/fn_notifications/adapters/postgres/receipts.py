@@ -1,0 +1,207 @@
+"""The inbox of reports in PostgreSQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress as ignored
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import frozen
+
+from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
+from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
+from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
+from fn_notifications.adapters.postgres.queue import Place
+from fn_notifications.adapters.postgres.rows import Row
+from fn_notifications.adapters.postgres.sealing import Seals
+from fn_notifications.adapters.postgres.suppressions import suppress
+from fn_notifications.application.ports.people import OptOut
+from fn_notifications.application.ports.receipts import Applied, Judge
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import DeliveryKey, decide
+from fn_notifications.domain.errors import IllegalTransition
+from fn_notifications.domain.identity import digest, parse_attempt_id
+from fn_notifications.domain.receipts import CAUSES, Receipt, ReceiptKind
+
+EARLY: Final = timedelta(minutes=5)
+"""How long a receipt waits for its attempt to become known."""
+
+_NONE: Final = UUID(int=0)
+
+_STORE: Final = """
+INSERT INTO receipts
+    (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, delivery_no, attempt_id,
+     provider_id, channel, code, hard, applied, address)
+SELECT tenant, notification_id, key, provider, provider_key, kind, at, t.now, t.now, delivery_no, attempt_id,
+       provider_id, channel, code, hard, false, address
+FROM json_populate_recordset(NULL::receipts, %(receipts)s), (SELECT fn_now() AS now) AS t
+ON CONFLICT (tenant, notification_id, key) DO NOTHING
+RETURNING 1
+"""
+
+_TAKE: Final = """
+SELECT * FROM receipts r
+WHERE r.look_at <= (SELECT fn_now())
+ORDER BY r.look_at LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+_SETTLE: Final = """
+UPDATE receipts r SET applied = i.applied, look_at = i.look_at
+FROM json_populate_recordset(NULL::receipts, %(receipts)s) AS i
+WHERE r.tenant = i.tenant AND r.notification_id = i.notification_id AND r.key = i.key
+"""
+
+
+@frozen
+class PostgresReceipts:
+    """The Receipts port, for the tenant whose provider accounts report here."""
+
+    database: Database
+    seals: Seals
+    tenant: str
+
+    async def receive(self, receipts: Sequence[Receipt]) -> int:
+        """See the port."""
+        # In order of their keys: two deliveries of one webhook call at once wait for each other, not in a circle.
+        rows = sorted(map(self._row, receipts), key=lambda row: (row["notification_id"], row["key"]))
+
+        async def work(connection: Connection) -> int:
+            return len(await fetch(connection, _STORE, receipts=rows))
+
+        return await self.database.run(work) if rows else 0
+
+    async def apply(self, limit: int, judge: Judge) -> Applied:
+        """See the port. Whether its attempt is known or not, what a receipt says of its address holds at once."""
+
+        async def work(connection: Connection) -> Applied:
+            rows = await fetch(connection, _TAKE, limit=limit)
+            return await self._apply(connection, rows, judge) if rows else Applied()
+
+        return await self.database.run(work)
+
+    async def _apply(self, connection: Connection, rows: Sequence[Row], judge: Judge) -> Applied:
+        taken = [(row, self._receipt(row)) for row in rows]
+        aggregates = Aggregates(self.seals)
+        named = {key for row, _ in taken if (key := _key(row))}
+        places = await aggregates.lock(connection, named)
+        wholes = await aggregates.read(connection, {(key.tenant, key.notification_id) for key in places}, opened=False)
+        now = await store_time(connection)
+        changes: dict[DeliveryKey, Changed] = {}
+        settled: list[dict[str, Any]] = []
+        for row, receipt in taken:
+            change = _current(_key(row), changes, places, wholes)
+            known = receipt.attempt_id is None or (change is not None and _names_attempt(receipt, change))
+            if known and change is not None:
+                changes[change.before.key] = _judged(change, receipt, judge, now)
+            age = now - row.received_at
+            # The longer it waits, the more rarely it is looked at; the wait for a commit of ours is seconds.
+            later = None if known or age >= EARLY else now + max(timedelta(seconds=1), age / 2)
+            settled.append(
+                {
+                    "tenant": row.tenant,
+                    "notification_id": row.notification_id,
+                    "key": row.key,
+                    "applied": known,
+                    "look_at": later,
+                }
+            )
+        await suppress(connection, self.seals, list(self._opt_outs(receipt for _, receipt in taken)))
+        await write(connection, [one for one in changes.values() if one.events], now)
+        await execute(connection, _SETTLE, receipts=settled)
+        applied = sum(one["applied"] for one in settled)
+        waiting = sum(one["look_at"] is not None for one in settled)
+        return Applied(applied=applied, waiting=waiting, parked=len(settled) - applied - waiting)
+
+    def _opt_outs(self, receipts: Iterable[Receipt]) -> Iterable[OptOut]:
+        for receipt in receipts:
+            lifted = receipt.kind is ReceiptKind.OPTED_IN
+            if receipt.channel is not None and receipt.address is not None and (receipt.suppresses or lifted):
+                yield OptOut(
+                    tenant=self.tenant,
+                    channel=receipt.channel,
+                    address=receipt.address,
+                    cause=CAUSES[receipt.kind],
+                    at=receipt.at,
+                    lifted=lifted,
+                )
+
+    def _row(self, receipt: Receipt) -> dict[str, Any]:
+        named = parse_attempt_id(receipt.attempt_id or "")
+        key = digest("receipt", receipt.provider, receipt.key)
+        address = receipt.address
+        return {
+            "tenant": self.tenant,
+            "notification_id": named[0] if named else _NONE,
+            "key": key,
+            "provider": receipt.provider,
+            "provider_key": receipt.key,
+            "kind": receipt.kind,
+            "at": receipt.at,
+            "delivery_no": named[1] if named and named[1] in _SMALL else None,
+            "attempt_id": receipt.attempt_id,
+            "provider_id": receipt.provider_id,
+            "channel": receipt.channel,
+            "code": receipt.code,
+            "hard": receipt.hard,
+            "address": self.seals.seal_address(address, *_place(self.tenant, key)) if address else None,
+        }
+
+    def _receipt(self, row: Row) -> Receipt:
+        return receipt_of(row, self.seals)
+
+
+def receipt_of(row: Row, seals: Seals) -> Receipt:
+    """A receipt as stored."""
+    return Receipt(
+        provider=row.provider,
+        key=row.provider_key,
+        kind=ReceiptKind(row.kind),
+        at=row.at,
+        attempt_id=row.attempt_id,
+        provider_id=row.provider_id,
+        channel=row.channel and Channel(row.channel),
+        address=row.address and seals.open_address(row.address, *_place(row.tenant, row.key)),
+        code=row.code,
+        hard=row.hard,
+    )
+
+
+_SMALL: Final = range(1, 32768)
+"""Delivery numbers there can be."""
+
+
+def _place(tenant: str, key: bytes) -> tuple[str, ...]:
+    return "receipts", tenant, key.hex()
+
+
+def _key(row: Row) -> DeliveryKey | None:
+    if row.delivery_no is None:
+        return None
+    return DeliveryKey(tenant=row.tenant, notification_id=row.notification_id, no=row.delivery_no)
+
+
+def _current(
+    key: DeliveryKey | None,
+    changes: Mapping[DeliveryKey, Changed],
+    places: Mapping[DeliveryKey, Place | None],
+    wholes: Mapping[NotificationKey, Whole],
+) -> Changed | None:
+    """A delivery as this round has left it so far; None when there is no such delivery."""
+    if key is None or key not in places:
+        return None
+    return changes.get(key) or unchanged(wholes[key.tenant, key.notification_id], key, places[key])
+
+
+def _names_attempt(receipt: Receipt, change: Changed) -> bool:
+    named = parse_attempt_id(receipt.attempt_id or "")
+    return named is not None and 1 <= named[2] <= len(change.after.attempts)
+
+
+def _judged(change: Changed, receipt: Receipt, judge: Judge, now: datetime) -> Changed:
+    command = judge(change.after, receipt, now)
+    if command is None:
+        return change
+    with ignored(IllegalTransition):
+        return change.then(decide(change.after, command, now))
+    return change

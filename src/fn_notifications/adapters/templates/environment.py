@@ -1,0 +1,115 @@
+"""Jinja2 with everything shut that a template for messages does not need, and everything out that is not repeatable."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError, meta, nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from fn_notifications.adapters.templates.filters import lines, moment, short, spoken
+from fn_notifications.application.content import LARGEST_HTML
+from fn_notifications.application.ports.sending import ContentError
+
+T = TypeVar("T")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which keeps templates from objects' insides, and from filling the memory too."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Refuse powers, and repetitions that make more than a message can be."""
+        repeated = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
+        times = [side for side in (left, right) if isinstance(side, int)]
+        if operator == "**" or (repeated and times and repeated[0] * times[0] > LARGEST_HTML):
+            raise SecurityError(f"{operator} of these is not for templates")
+        return super().call_binop(context, operator, left, right)
+
+
+@frozen
+class Templates:
+    """The files of some folders as templates; an earlier folder's file wins. They are read once, when first used."""
+
+    directories: Sequence[Path]
+    _environment: Environment = field(init=False, repr=False)
+    _names: list[frozenset[str]] = field(factory=list, init=False, repr=False)
+
+    @_environment.default
+    def _sandbox(self) -> Environment:
+        environment = _Sandbox(
+            loader=FileSystemLoader([str(directory) for directory in self.directories]),
+            undefined=StrictUndefined,
+            autoescape=lambda name: bool(name and name.endswith(".html")),
+            finalize=lambda value: "" if value is None else value,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            cache_size=-1,
+        )
+        environment.globals.clear()
+        del environment.filters["random"]
+        environment.filters |= {"datetime": moment, "short": short, "spoken": spoken, "lines": lines}
+        return environment
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def names(self) -> frozenset[str]:
+        """Every file there is, whatever it holds."""
+        if not self._names:
+            self._names.append(frozenset(self._environment.list_templates()))
+        return self._names[0]
+
+    def source(self, name: str) -> str:
+        """A file as it is. Raises `ContentError` when there is none."""
+        if name not in self or self._environment.loader is None:
+            raise ContentError(f"{name}: no such file")
+        return self._environment.loader.get_source(self._environment, name)[0]
+
+    def apply(self, name: str, use: Callable[[Template], T]) -> T:
+        """What `use` makes of a template. Raises `ContentError` for whatever goes wrong.
+
+        The original error is dropped on purpose: it may quote a value.
+        """
+        if name not in self:
+            raise ContentError(f"{name}: no such file")
+        try:
+            return use(self._environment.get_template(name))
+        except UndefinedError as error:
+            flaw = f"undefined: {_undefined(error)}"
+        except Exception as error:  # noqa: BLE001 - a template can provoke any error of Python's own
+            flaw = type(error).__name__
+        raise ContentError(f"{name}: {flaw}")
+
+    def used(self, name: str) -> frozenset[str]:
+        """The variables a template needs, with those of every template it extends, imports or includes.
+
+        Raises `ContentError` when one of them is missing or is no template.
+        """
+        try:
+            tree = self._environment.parse(self.source(name))
+        except TemplateSyntaxError as error:
+            raise ContentError(f"{name}, line {error.lineno}: {error.message}") from None
+        used = meta.find_undeclared_variables(tree) - _made_in(tree)
+        for other in meta.find_referenced_templates(tree):
+            used |= self.used(other) if other else set()
+        return frozenset(used)
+
+
+def _made_in(tree: nodes.Template) -> set[str]:
+    """Names of the file's own: imports and assignments outside of blocks, which Jinja's analysis of blocks forgets."""
+    imported = {
+        name if isinstance(name, str) else name[1] for node in tree.find_all(nodes.FromImport) for name in node.names
+    }
+    return imported | {node.target.name for node in tree.find_all(nodes.Assign) if isinstance(node.target, nodes.Name)}
+
+
+def _undefined(error: UndefinedError) -> str:
+    """The variable's name, which Jinja puts into quotes in front."""
+    parts = (error.message or "").split("'")
+    return repr(parts[1]) if len(parts) == 3 and parts[1].isidentifier() else "something"

@@ -1,0 +1,148 @@
+"""The answer to "why (not)?": everything that decided about a notification, in order, as sentences. Reads only."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from attrs import frozen
+
+from fn_notifications.application.ports.history import Story
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.decision import Decision, Verdict
+from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.events import Attempt, Evidence
+from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.reasons import SENTENCES, Reason
+
+
+@frozen(kw_only=True)
+class Step:
+    """One thing that happened, or was decided, with its time."""
+
+    at: datetime
+    channel: Channel
+    what: str
+    """`decided`, `changed`, `attempt`, `answer` or `report`."""
+    code: str
+    """The reason, evidence or report kind."""
+    text: str
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """Why a notification is where it is."""
+
+    notification_id: str
+    notification_type: str
+    user_id: str
+    status: Status
+    summary: tuple[str, ...]
+    """One sentence per channel."""
+    steps: tuple[Step, ...]
+    repeats: int
+
+
+def explain(story: Story) -> Explanation:
+    """The whole story, told."""
+    notification = story.notification
+    steps = sorted(_steps(story), key=lambda step: step.at)
+    return Explanation(
+        notification_id=str(notification.id),
+        notification_type=notification.type,
+        user_id=notification.user.user_id,
+        status=notification.status,
+        summary=tuple(summary(delivery) for delivery in notification.deliveries),
+        steps=tuple(steps),
+        repeats=story.repeats,
+    )
+
+
+def sentence(decision: Decision) -> str:
+    """A decision in words."""
+    why = f": {SENTENCES[decision.reason]}" if decision.reason else ""
+    match decision.verdict:
+        case Verdict.SEND:
+            return f"{decision.channel}: send"
+        case Verdict.DEFER:
+            return f"{decision.channel}: not before {_clock(decision.until)}{why}"
+        case Verdict.SKIP:
+            return f"{decision.channel}: do not send{why}"
+
+
+def summary(delivery: Delivery) -> str:
+    """Where a delivery stands and why, in one sentence."""
+    status = (delivery.status or Status.PENDING).replace("_", " ")
+    why = f": {SENTENCES[Reason(delivery.reason)]}" if delivery.reason else ""
+    code = next((one.code for one in reversed(delivery.attempts) if one.code), None)
+    said = f" (the provider said {code})" if code and delivery.status is Status.FAILED else ""
+    when = f", to be looked at again {_clock(delivery.due_at)}" if delivery.due_at else ""
+    return f"{delivery.channel}: {status}{why}{said}{when}"
+
+
+def _steps(story: Story) -> Iterator[Step]:
+    notification = story.notification
+    for decision in notification.decisions:
+        yield Step(
+            at=notification.created_at,
+            channel=decision.channel,
+            what="decided",
+            code=decision.reason or decision.verdict,
+            text=sentence(decision),
+        )
+    channels = {delivery.key.no: delivery.channel for delivery in notification.deliveries}
+    for change in story.changes:
+        why = f": {SENTENCES[Reason(change.reason)]}" if change.reason else ""
+        until = f" until {_clock(change.until)}" if change.until else ""
+        yield Step(
+            at=change.at,
+            channel=channels[change.delivery_no],
+            what="changed",
+            code=change.reason or change.event,
+            text=f"{change.event}{until}{why}",
+        )
+    for delivery in notification.deliveries:
+        for attempt in delivery.attempts:
+            yield from _attempt(delivery, attempt)
+    for no, receipt in story.receipts:
+        code = f" ({receipt.code})" if receipt.code else ""
+        yield Step(
+            at=receipt.at,
+            channel=channels[no],
+            what="report",
+            code=receipt.kind,
+            text=f"{receipt.provider} reported {receipt.kind}{code}",
+        )
+
+
+def _attempt(delivery: Delivery, attempt: Attempt) -> Iterator[Step]:
+    yield Step(
+        at=attempt.started_at,
+        channel=delivery.channel,
+        what="attempt",
+        code=attempt.route,
+        text=f"attempt {attempt.no} by {attempt.route}, allowed under consent epoch {attempt.epoch}",
+    )
+    if attempt.answered_at is None:
+        return
+    code = f" ({attempt.code})" if attempt.code else ""
+    yield Step(
+        at=attempt.answered_at,
+        channel=delivery.channel,
+        what="answer",
+        code=attempt.evidence.name.lower(),
+        text=f"attempt {attempt.no}: {_EVIDENCE[attempt.evidence]}{code}",
+    )
+
+
+_EVIDENCE = {
+    Evidence.OPEN: "on the wire",
+    Evidence.IN_DOUBT: "nobody can know whether it was taken",
+    Evidence.UNSENT: "proved not sent",
+    Evidence.REFUSED: "refused for good",
+    Evidence.ACCEPTED: "taken by the provider",
+    Evidence.UNDELIVERED: "taken, then reported as not delivered",
+    Evidence.DELIVERED: "delivered",
+}
+
+
+def _clock(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "?"

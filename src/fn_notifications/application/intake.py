@@ -1,0 +1,191 @@
+"""Events in: a batch of records to one transaction.
+
+Every record ends as a stored notification, a recorded duplicate, a recorded skip or a dead letter; which one is
+decided here and in the store, and only afterwards does the caller report the records as done.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from fn_notifications.application.catalogue import Catalogue
+from fn_notifications.application.errors import Conflict, Refused
+from fn_notifications.application.ports.events import Record
+from fn_notifications.application.ports.intake import (
+    Batch,
+    DeadEvent,
+    DeadReason,
+    Event,
+    EventOutcome,
+    IntakeStore,
+    Proposal,
+    Report,
+)
+from fn_notifications.application.ports.people import Dossier, Loaded, People, PreferenceCache
+from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.understand import Understood, understand
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.catalogue import Policy
+from fn_notifications.domain.preferences import (
+    ContactPoint,
+    Fact,
+    Person,
+    Profile,
+    UserRef,
+    contact_point,
+    merge,
+    person,
+)
+from fn_notifications.domain.routing import plan
+
+_DECISIONS: Final = 8
+"""How often a batch is decided anew because somebody changed a profile under it."""
+
+
+@frozen(kw_only=True)
+class Intake:
+    """Plans events and stores them."""
+
+    catalogue: Catalogue
+    people: People
+    store: IntakeStore
+    policy: Policy
+    telemetry: Telemetry
+    chance: Callable[[], float]
+    tenant: str = "default"
+    cache: PreferenceCache | None = None
+    _unknown: set[str] = field(factory=set, init=False, repr=False)
+
+    async def handle(self, records: Sequence[Record]) -> Mapping[EventOutcome, int]:
+        """Store a batch of records, each as what it turns out to be. Returns how many became what.
+
+        Idempotent. A value the store cannot take costs its own record alone: the batch is halved until that one is
+        a dead letter. Raises Unavailable when the store cannot be reached; nothing is stored then.
+        """
+        if not records:
+            return {}
+        return await self._store([self._understand(record) for record in records])
+
+    async def plan(self, events: Sequence[Understood], *, fresh: bool = True) -> Batch:
+        """What would be stored for these events, decided on what is known of the people now. Stores nothing."""
+        loaded = await self._load({user for event in events for user in _people_of(event)}, fresh=fresh)
+        facts: dict[UserRef, list[Fact]] = {}
+        for event in events:
+            for fact in event.facts:
+                facts.setdefault(fact.user, []).append(fact)
+        profiles = {user: merge(one.profile, facts.get(user, ())) for user, one in loaded.dossiers.items()}
+        people = {user: self._person(profiles[user], one) for user, one in loaded.dossiers.items()}
+        return Batch(
+            tenant=self.tenant,
+            events=tuple(self._planned(event, people, loaded.now) for event in events),
+            profiles=tuple(
+                profile for user, profile in profiles.items() if profile is not loaded.dossiers[user].profile
+            ),
+        )
+
+    def _understand(self, record: Record) -> Understood | DeadEvent:
+        understood = understand(record, self.catalogue, self.tenant)
+        if isinstance(understood, Understood) and not understood.known_type:
+            type_ = understood.envelope.type[:100]
+            if type_ not in self._unknown and len(self._unknown) < 1000:
+                self._unknown.add(type_)
+                self.telemetry.log("info", "intake.unknown_type", type=type_, topic=record.topic)
+        return understood
+
+    async def _store(self, events: Sequence[Understood | DeadEvent]) -> Mapping[EventOutcome, int]:
+        try:
+            return await self._store_whole(events)
+        except Refused:
+            if len(events) > 1:
+                middle = len(events) // 2
+                halves = [await self._store(events[:middle]), await self._store(events[middle:])]
+                return {
+                    outcome: amount
+                    for outcome in EventOutcome
+                    if (amount := sum(half.get(outcome, 0) for half in halves))
+                }
+            (only,) = events
+            if isinstance(only, DeadEvent):
+                raise
+            return await self._store_whole([DeadEvent(reason=DeadReason.REJECTED, original=only.original)])
+
+    async def _store_whole(self, events: Sequence[Understood | DeadEvent]) -> Mapping[EventOutcome, int]:
+        understood = [event for event in events if isinstance(event, Understood)]
+        dead = [event for event in events if isinstance(event, DeadEvent)]
+        return self._counted((await self.submit(understood, dead)).outcomes)
+
+    async def submit(self, events: Sequence[Understood], dead: Sequence[DeadEvent] = ()) -> Report:
+        """Plan and store, in one transaction; decided anew when somebody changes a profile under it.
+
+        Raises Conflict when that does not end, Refused when the store cannot take some value.
+        """
+        for decision in range(1, _DECISIONS + 1):
+            batch = evolve(await self.plan(events, fresh=decision > 1), dead=tuple(dead))
+            try:
+                report = await self.store.store(batch)
+            except Conflict:
+                if decision == _DECISIONS:
+                    raise
+                self.telemetry.count("intake.conflicts")
+            else:
+                if self.cache and batch.profiles:
+                    await self.cache.drop([profile.user for profile in batch.profiles])
+                return report
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def _counted(self, outcomes: Sequence[EventOutcome]) -> Mapping[EventOutcome, int]:
+        counts = {outcome: outcomes.count(outcome) for outcome in EventOutcome if outcome in outcomes}
+        for outcome, amount in counts.items():
+            self.telemetry.count("intake.events", amount, outcome=outcome)
+        return counts
+
+    async def _load(self, users: set[UserRef], *, fresh: bool) -> Loaded:
+        held: Mapping[UserRef, Dossier] = {}
+        if self.cache and users and not fresh:
+            held = await self.cache.get(users)
+        loaded = await self.people.load(users - held.keys())
+        if self.cache and loaded.dossiers:
+            await self.cache.put(loaded.dossiers.values())
+        return evolve(loaded, dossiers={**held, **loaded.dossiers})
+
+    def _person(self, profile: Profile, dossier: Dossier) -> Person:
+        """The person with what this very batch teaches; a changed address is not yet known to be suppressed."""
+        if profile is dossier.profile:
+            return dossier.person
+        contacts: dict[Channel, ContactPoint] = {}
+        for channel, rules in self.policy.channels.items():
+            new = contact_point(profile, channel, rules.address)
+            old = dossier.person.contacts.get(channel)
+            if old is not None and old.address == new.address:
+                new = evolve(new, suppression=old.suppression, epoch=old.epoch, recent=old.recent)
+            contacts[channel] = new
+        return person(profile, contacts)
+
+    def _planned(self, event: Understood, people: Mapping[UserRef, Person], now: datetime) -> Event:
+        return Event(
+            identity=event.envelope.identity,
+            digest=event.envelope.digest,
+            type=event.envelope.type,
+            original=event.original,
+            proposals=tuple(
+                Proposal(
+                    notification=plan(
+                        request,
+                        self.catalogue.types[request.type],
+                        people[request.user],
+                        self.policy,
+                        now,
+                        chance=self.chance(),
+                        catalogue=self.catalogue.version,
+                    ),
+                    window=self.catalogue.types[request.type].window,
+                )
+                for request in event.requests
+            ),
+        )
+
+
+def _people_of(event: Understood) -> set[UserRef]:
+    return {request.user for request in event.requests} | {fact.user for fact in event.facts}

@@ -1,0 +1,102 @@
+"""The deliveries' own store: what is due, who works on it, and every change to one."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from attrs import field, frozen
+
+from fn_notifications.application.ports.people import OptOut
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.commands import Begin, Command, Record
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
+from fn_notifications.domain.notification import Notification
+from fn_notifications.domain.preferences import Person
+
+
+@frozen(kw_only=True)
+class Lease:
+    """The right to work on a delivery for a while. `token` grows with every lease of it: an older one is void."""
+
+    key: DeliveryKey
+    channel: Channel
+    token: int
+
+
+@frozen(kw_only=True)
+class Candidate:
+    """A leased delivery as it is found under lock when a call is about to start."""
+
+    notification: Notification = field(repr=False)
+    delivery: Delivery
+    person: Person = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Begun:
+    """A delivery whose attempt is committed: the call may go out now."""
+
+    lease: Lease
+    notification: Notification = field(repr=False)
+    delivery: Delivery
+    person: Person = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What a call came to, to be written down under the lease it was made under."""
+
+    lease: Lease
+    record: Record
+    opt_out: OptOut | None = field(default=None, repr=False)
+    """The provider said this person opted out: stored in the same transaction (see `People.suppress`)."""
+
+
+Gate = Callable[[Candidate, datetime], Begin]
+"""Runs the rules again, at the store's time."""
+Choice = Callable[[Notification, Delivery, datetime], Command | None]
+"""What to do about one delivery, at the store's time; None leaves it alone. The notification comes with all its
+deliveries, so that a type may look whether another channel arrived."""
+
+
+class Deliveries(Protocol):
+    """Every state change of a delivery is the domain's `decide` and `evolve`, under lock, in one transaction with its
+    event-log rows. Time is the store's own.
+    """
+
+    async def claim(self, wanted: Mapping[Channel, int], *, worker: str, lease: timedelta) -> Sequence[Lease]:
+        """Lease up to so many due deliveries per channel: most urgent first, then by rank, then the longest due.
+
+        Only leases. No two workers hold a live lease on one delivery.
+        """
+        ...
+
+    async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
+        """Lock, look again, and commit an attempt for each that may go.
+
+        Contact points are share-locked before they are read, so an opt-out that committed earlier is always seen.
+        Leases that are void are passed over; what the gate defers, skips or expires is written down and not returned.
+        """
+        ...
+
+    async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
+        """Write answers down, and end their leases. Returns the states, in order.
+
+        Idempotent. An answer whose lease has passed to somebody else is still evidence about its attempt and is
+        kept as such; it takes nothing from the new holder.
+        """
+        ...
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give back leases that nothing was begun under; due again at once. Void ones are passed over."""
+        ...
+
+    async def change(self, keys: Collection[DeliveryKey], choose: Choice) -> Sequence[Delivery]:
+        """Apply a command to each delivery, under lock. Unknown keys are passed over. Returns those that changed."""
+        ...
+
+    async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
+        """Deliveries that nobody works on and whose time has come otherwise: a dead lease with an open attempt, a
+        doubt whose grace is over. A dead lease without an attempt is simply due again and never stands here.
+        """
+        ...

@@ -1,0 +1,211 @@
+"""What callers of the engine use: HTTP, the command line, and anybody who imports it as a library."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import field, frozen
+
+from fn_notifications.application.errors import Conflict
+from fn_notifications.application.explain import Explanation, explain, sentence
+from fn_notifications.application.intake import Intake
+from fn_notifications.application.ports.deliveries import Deliveries
+from fn_notifications.application.ports.events import Record
+from fn_notifications.application.ports.history import History
+from fn_notifications.application.ports.intake import DeadEvent, EventOutcome, Original, Position
+from fn_notifications.application.ports.people import People
+from fn_notifications.application.preferences import PreferencesFormat
+from fn_notifications.application.translate import Envelope
+from fn_notifications.application.understand import Understood, understand
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.commands import Cancel
+from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.identity import digest, event_identity
+from fn_notifications.domain.notification import Notification, Request
+from fn_notifications.domain.preferences import Fact, Profile, Source, UserRef, merge
+
+_DECISIONS: Final = 8
+_API: Final = "api"
+
+
+class UnknownType(ValueError):
+    """No such notification type in the catalogue."""
+
+
+class MissingVariables(ValueError):
+    """The type needs variables that were not given. `names` lists them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"missing variables: {', '.join(names)}")
+        self.names = tuple(names)
+
+
+class Duplicate(Exception):
+    """The same thing was said within the type's window. `first` is the notification that said it."""
+
+    def __init__(self, first: UUID) -> None:
+        super().__init__(f"a repetition of notification {first}")
+        self.first = first
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What would become of an event, person by person; nothing was sent or stored."""
+
+    outcome: EventOutcome
+    notifications: tuple[Notification, ...] = field(default=(), repr=False)
+    reason: str | None = None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Every decision in words."""
+        if self.reason:
+            return (f"{self.outcome}: {self.reason}",)
+        if not self.notifications:
+            return (f"{self.outcome}: it tells nobody",)
+        return tuple(
+            f"{one.user.user_id}, {one.type}: {sentence(decision)}"
+            for one in self.notifications
+            for decision in one.decisions
+        )
+
+
+@frozen(kw_only=True)
+class Notifications:
+    """The engine, as its callers see it. One tenant."""
+
+    intake: Intake
+    people: People
+    deliveries: Deliveries
+    history: History
+    preferences: PreferencesFormat
+
+    async def send(
+        self,
+        user_id: str,
+        type_: str,
+        variables: Mapping[str, Any],
+        *,
+        id_: str,
+        key: str | None = None,
+        channels: Sequence[Channel] | None = None,
+        scheduled_at: datetime | None = None,
+        correlation_id: str | None = None,
+    ) -> Notification:
+        """Plan and store one notification; sending it is the dispatcher's work.
+
+        Idempotent by `id_`: the same again returns the notification it made. Raises UnknownType, MissingVariables,
+        and Duplicate when user, type and key repeat another one.
+        """
+        if type_ not in self.intake.catalogue.types:
+            raise UnknownType(type_)
+        accepted, missing = self.intake.catalogue.accept(type_, variables)
+        if missing:
+            raise MissingVariables(missing)
+        user = UserRef(tenant=self.intake.tenant, user_id=user_id)
+        now = (await self.people.load(())).now
+        request = Request(
+            identity=event_identity(_API, type_, f"{user_id}/{id_}"),
+            user=user,
+            type=type_,
+            event_at=max(now, scheduled_at or now),
+            key=key,
+            variables=accepted,
+            channels=tuple(channels) if channels is not None else None,
+            scheduled_at=scheduled_at,
+            correlation_id=correlation_id,
+        )
+        return await self._submitted(request)
+
+    async def _submitted(self, request: Request) -> Notification:
+        body = {"variables": request.variables, "channels": request.channels, "key": request.key}
+        said = json.dumps(body, sort_keys=True)
+        envelope = Envelope(
+            type=request.type,
+            identity=request.identity,
+            digest=digest(said),
+            at=request.event_at,
+            correlation_id=request.correlation_id,
+            body=request.variables,
+        )
+        original = Original(
+            position=Position(topic=_API, partition=0, offset=0), timestamp=request.event_at, value=said.encode()
+        )
+        report = await self.intake.submit([Understood(envelope=envelope, original=original, requests=(request,))])
+        if report.duplicates:
+            raise Duplicate(next(iter(report.duplicates.values())))
+        recent = await self.history.recent(request.user.tenant, 100, user_id=request.user.user_id)
+        return next(one for one in recent if one.identity == request.identity)
+
+    async def dry_run(self, record: Record) -> Answer:
+        """What would happen to an event now, for whom, and why. Sends and stores nothing.
+
+        It knows no duplicates: whether the same was said before is decided when it is stored.
+        """
+        understood = understand(record, self.intake.catalogue, self.intake.tenant)
+        if isinstance(understood, DeadEvent):
+            detail = f" ({understood.detail})" if understood.detail else ""
+            return Answer(outcome=EventOutcome.DEAD_LETTERED, reason=f"{understood.reason}{detail}")
+        (event,) = (await self.intake.plan([understood])).events
+        notifications = tuple(proposal.notification for proposal in event.proposals)
+        return Answer(
+            outcome=EventOutcome.PLANNED if notifications else EventOutcome.IGNORED, notifications=notifications
+        )
+
+    async def explain(self, notification_id: UUID) -> Explanation | None:
+        """Why it is where it is; None when there is no such notification."""
+        story = await self.history.story(self.intake.tenant, notification_id)
+        return explain(story) if story else None
+
+    async def cancel(self, notification_id: UUID) -> Sequence[Delivery]:
+        """Stop what has not been sent. Returns the deliveries that were stopped."""
+        story = await self.history.story(self.intake.tenant, notification_id)
+        if story is None:
+            return ()
+        keys = [delivery.key for delivery in story.notification.deliveries]
+        return await self.deliveries.change(keys, lambda *_: Cancel())
+
+    async def set_preferences(
+        self, user_id: str, document: Mapping[str, Any], *, replace: bool = False
+    ) -> Mapping[str, Any]:
+        """Store what a person set and return all that now holds. `replace` takes back what the document leaves out.
+
+        Raises InvalidPreferences, having stored nothing.
+        """
+        fields = self.preferences.read(document)
+        if replace:
+            fields = {**self.preferences.blank(), **fields}
+        user = UserRef(tenant=self.intake.tenant, user_id=user_id)
+        for decision in range(1, _DECISIONS + 1):
+            loaded = await self.people.load([user])
+            profile = loaded.dossiers[user].profile
+            fact = Fact(user=user, source=Source.USER, at=_after(profile, fields, loaded.now), fields=fields)
+            changed = merge(profile, [fact])
+            try:
+                if changed is not profile:
+                    await self.people.save([changed])
+            except Conflict:
+                if decision == _DECISIONS:
+                    raise
+            else:
+                if self.intake.cache:
+                    await self.intake.cache.drop([user])
+                return self.preferences.write(changed)
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    async def get_preferences(self, user_id: str) -> Mapping[str, Any] | None:
+        """What holds for a person, as a document; None when nobody ever said anything."""
+        profile = await self._profile(user_id)
+        return self.preferences.write(profile) if profile.version else None
+
+    async def _profile(self, user_id: str) -> Profile:
+        user = UserRef(tenant=self.intake.tenant, user_id=user_id)
+        return (await self.people.load([user])).dossiers[user].profile
+
+
+def _after(profile: Profile, fields: Mapping[str, Any], now: datetime) -> datetime:
+    """Now, but later than all that is held of these fields: what a person says last counts, whatever the clock did."""
+    held = [profile.fields[name].at for name in fields if name in profile.fields]
+    return max([now, *(at + timedelta(microseconds=1) for at in held)])

@@ -1,0 +1,333 @@
+"""THE composition root: settings in, a running service out. The only place that knows every adapter."""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import time
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from fn_notifications.adapters.addresses.canonical import CanonicalAddresses
+from fn_notifications.adapters.jmespath.paths import JmesPaths
+from fn_notifications.adapters.kafka.publisher import open_publisher
+from fn_notifications.adapters.kafka.settings import KafkaSettings
+from fn_notifications.adapters.kafka.source import open_source
+from fn_notifications.adapters.local.sender import LocalMailbox
+from fn_notifications.adapters.memory.cache import MemoryPreferenceCache
+from fn_notifications.adapters.postgres.pool import Database, open_pool
+from fn_notifications.adapters.postgres.store import PostgresStore
+from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
+from fn_notifications.adapters.templates.jinja import JinjaRenderer
+from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.vault.aes import AesVault
+from fn_notifications.adapters.vault.keys import Keys
+from fn_notifications.adapters.zones.tz import zone
+from fn_notifications.application.call import Caller, Lane
+from fn_notifications.application.catalogue import Catalogue
+from fn_notifications.application.dispatch import Dispatch
+from fn_notifications.application.errors import Misconfigured
+from fn_notifications.application.intake import Intake
+from fn_notifications.application.loading import load
+from fn_notifications.application.ports.circuit import CircuitRules
+from fn_notifications.application.ports.people import PreferenceCache
+from fn_notifications.application.ports.receipts import Receipts
+from fn_notifications.application.ports.sending import Mailbox, Renderer
+from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.preferences import PreferencesFormat
+from fn_notifications.application.receipts import ApplyReceipts
+from fn_notifications.application.relay import Relay
+from fn_notifications.application.service import Notifications
+from fn_notifications.application.upkeep import Upkeep
+from fn_notifications.domain.address import EMAIL, Channel
+from fn_notifications.domain.catalogue import CHANNELS, AllowList, Policy
+from fn_notifications.entrypoints.http.app import application, serve
+from fn_notifications.entrypoints.http.doors import Door
+from fn_notifications.entrypoints.providers.context import Context
+from fn_notifications.entrypoints.registry import provider, resolve
+from fn_notifications.entrypoints.service import IntakeStep, Loop, Supervisor
+from fn_notifications.entrypoints.settings import Role, Settings
+
+_OFTEN: Final = 0.1
+_SELDOM: Final = 1.0
+"""Seconds a loop rests when there was nothing to do."""
+
+_CATALOGUE: Final = Path(str(resources.files("fn_notifications") / "catalogue"))
+
+
+@frozen(kw_only=True)
+class Service:
+    """Everything of one process, put together and not yet running."""
+
+    settings: Settings
+    notifications: Notifications
+    stores: PostgresStore
+    renderer: Renderer
+    telemetry: Telemetry
+    mailbox: Mailbox | None
+    """What there is to look at on this machine; None when everything leaves it."""
+    loops: tuple[Loop, ...]
+    dispatch: Dispatch | None
+    doors: tuple[Door, ...]
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Run this process's roles until cancelled. `ready` is called once HTTP listens."""
+        async with AsyncExitStack() as stack:
+            if Role.HTTP in self.settings.roles:
+                app = application(self.doors, self.mailbox)
+                await stack.enter_async_context(serve(app, self.settings.http.bind, self.settings.http.port))
+            ready()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Supervisor(telemetry=self.telemetry).run(*self.loops), name="loops")
+                if self.dispatch:
+                    group.create_task(self.dispatch.run(), name="dispatch")
+
+
+@asynccontextmanager
+async def bootstrap(
+    settings: Settings, telemetry: Telemetry, *, mailbox: Mailbox | None = None
+) -> AsyncIterator[Service]:
+    """Connect and put together what the settings name. `mailbox` stands in for the local one on the mailbox page.
+
+    Raises Misconfigured or Unavailable, saying what to mend.
+    """
+    async with AsyncExitStack() as stack:
+        parts = _Parts(settings=settings, telemetry=telemetry, stack=stack, policy=policy_of(settings))
+        stores = store_on(await stack.enter_async_context(open_database(settings)), settings)
+        catalogue = load_catalogue()
+        context = Context(
+            settings=settings,
+            transport=await stack.enter_async_context(open_transport(limit=settings.queue.calls_in_flight + 10)),
+            mailbox=LocalMailbox(),
+            telemetry=telemetry,
+            clock=_now,
+        )
+        renderer = JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
+        intake = Intake(
+            catalogue=catalogue,
+            people=stores.people,
+            store=stores.intake,
+            policy=parts.policy,
+            telemetry=telemetry,
+            chance=random.random,
+            tenant=settings.tenant,
+            cache=await _cache(parts),
+        )
+        dispatch = _dispatch(parts, stores, context, catalogue, renderer) if Role.DISPATCH in settings.roles else None
+        wake = dispatch.wake if dispatch else _nobody
+        local = any("local" in lane.adapters for lane in settings.lanes.values())
+        yield Service(
+            settings=settings,
+            notifications=Notifications(
+                intake=intake,
+                people=stores.people,
+                deliveries=stores.deliveries,
+                history=stores.history,
+                preferences=PreferencesFormat(
+                    addresses=CanonicalAddresses(), policy=parts.policy, types=frozenset(catalogue.types)
+                ),
+            ),
+            stores=stores,
+            renderer=renderer,
+            telemetry=telemetry,
+            mailbox=mailbox or (context.mailbox if local else None),
+            loops=tuple(await _loops(parts, stores, intake, catalogue, wake)),
+            dispatch=dispatch,
+            doors=_doors(context, stores.receipts),
+        )
+
+
+@frozen(kw_only=True)
+class _Parts:
+    """What several of the following need."""
+
+    settings: Settings
+    telemetry: Telemetry
+    stack: AsyncExitStack
+    policy: Policy
+    worker: str = field(factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
+
+    @property
+    def vault(self) -> AesVault:
+        """Seals with the newest key."""
+        return vault_of(self.settings)
+
+
+def vault_of(settings: Settings) -> AesVault:
+    """The vault the settings' keys make."""
+    keys = Keys(
+        sealing=tuple((key.id, key.key.reveal()) for key in settings.vault.contact_keys),
+        lookup=settings.vault.lookup_key.reveal(),
+    )
+    return AesVault(keys)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The rules' surroundings: which channels somebody carries, whom we may reach, how long to wait for contacts."""
+    allowed = settings.allowlist
+    return Policy(
+        zones=zone,
+        channels={
+            channel: evolve(rules, has_sender=channel in settings.lanes and settings.lanes[channel].on)
+            for channel, rules in CHANNELS.items()
+        },
+        contact_grace=timedelta(seconds=settings.intake.contact_grace),
+        allowlist=AllowList(entries=allowed.addresses | allowed.domains) if allowed else None,
+    )
+
+
+def load_catalogue() -> Catalogue:
+    """The shipped catalogue. Raises CatalogueError, naming every mistake."""
+    document = tomllib.loads((_CATALOGUE / "findly.toml").read_text(encoding="utf-8"))
+    return load(document, JmesPaths(), CanonicalAddresses(), zone)
+
+
+def kafka_of(settings: Settings) -> KafkaSettings:
+    """The broker as its adapter wants to be told."""
+    kafka = settings.kafka
+    return KafkaSettings(
+        bootstrap=",".join(kafka.hosts),
+        group_id=kafka.group,
+        topics=kafka.topics,
+        username=kafka.username.reveal() if kafka.username else None,
+        password=kafka.password.reveal() if kafka.password else None,
+        ssl=kafka.tls,
+        sasl_mechanism=kafka.mechanism,
+        intake_start=settings.intake.start,
+    )
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The configured database. Raises Unavailable when it cannot be reached."""
+    if settings.database.url is None:
+        raise Misconfigured("DATABASE_URL is missing")
+    async with open_pool(settings.database.url.reveal(), size=settings.database.pool_size) as database:
+        yield database
+
+
+def store_on(database: Database, settings: Settings) -> PostgresStore:
+    """Every store port on a database."""
+    return PostgresStore(
+        database=database,
+        vault=vault_of(settings),
+        channels=policy_of(settings).channels,
+        tenant=settings.tenant,
+    )
+
+
+async def _cache(parts: _Parts) -> PreferenceCache:
+    cache = parts.settings.cache
+    if cache.redis_url is None:
+        return MemoryPreferenceCache(cache.preferences_ttl, time.monotonic)
+    opening = resolve("fn_notifications.adapters.redis.cache:open_cache")
+    opened: PreferenceCache = await parts.stack.enter_async_context(
+        opening(cache.redis_url.reveal(), ttl=cache.preferences_ttl, vault=parts.vault, telemetry=parts.telemetry)
+    )
+    return opened
+
+
+def _dispatch(
+    parts: _Parts, stores: PostgresStore, context: Context, catalogue: Catalogue, renderer: Renderer
+) -> Dispatch:
+    settings = parts.settings
+    lanes = {
+        channel: Lane(
+            channel=channel,
+            routes={_route(name, channel): provider(name).sender(context, channel) for name in lane.adapters},
+            slots=lane.concurrency,
+            deadline=lane.deadline,
+        )
+        for channel, lane in settings.lanes.items()
+        if lane.on
+    }
+    rules = {
+        route: CircuitRules(
+            threshold=settings.lanes[channel].circuit.failures,
+            window=timedelta(seconds=settings.lanes[channel].circuit.window),
+            reset_after=timedelta(seconds=settings.lanes[channel].circuit.reset),
+        )
+        for channel, lane in lanes.items()
+        for route in lane.routes
+    }
+    circuit = PurgatoryCircuit(own_rules=rules)
+    caller = Caller(
+        renderer=renderer,
+        policy=parts.policy,
+        circuit=circuit,
+        telemetry=parts.telemetry,
+        chance=random.random,
+        clock=_now,
+    )
+    return Dispatch(
+        deliveries=stores.deliveries,
+        lanes=lanes,
+        caller=caller,
+        catalogue=catalogue,
+        policy=parts.policy,
+        circuit=circuit,
+        telemetry=parts.telemetry,
+        chance=random.random,
+        clock=_now,
+        worker=parts.worker,
+        total_slots=settings.queue.calls_in_flight,
+    )
+
+
+def _route(name: str, channel: Channel) -> str:
+    """One provider account and channel. Email needs no suffix: a mail provider carries nothing else."""
+    return name if channel == EMAIL else f"{name}-{channel}"
+
+
+async def _loops(
+    parts: _Parts, stores: PostgresStore, intake: Intake, catalogue: Catalogue, wake: Callable[[], None]
+) -> list[Loop]:
+    settings, telemetry, loops = parts.settings, parts.telemetry, list[Loop]()
+    if Role.INTAKE in settings.roles:
+        source = await parts.stack.enter_async_context(open_source(kafka_of(settings)))
+        loops.append(Loop(name="intake", step=IntakeStep(source, intake, wake), idle=0))
+    if Role.RECEIPTS in settings.roles:
+        apply = ApplyReceipts(receipts=stores.receipts, telemetry=telemetry)
+        loops.append(Loop(name="receipts", step=apply.step, idle=_OFTEN))
+    if Role.RELAY in settings.roles:
+        publisher = await parts.stack.enter_async_context(open_publisher(kafka_of(settings)))
+        relay = Relay(log=stores.eventlog, publisher=publisher, telemetry=telemetry, reader=parts.worker)
+        loops.append(Loop(name="relay", step=relay.once, idle=_OFTEN))
+    if Role.UPKEEP in settings.roles:
+        upkeep = Upkeep(deliveries=stores.deliveries, catalogue=catalogue, policy=parts.policy, telemetry=telemetry)
+        loops.append(Loop(name="upkeep", step=upkeep.once, idle=_SELDOM))
+    return loops
+
+
+def _doors(context: Context, receipts: Receipts) -> tuple[Door, ...]:
+    """Every named provider's doors; two channels of one provider share them."""
+    names = dict.fromkeys(name for lane in context.settings.lanes.values() for name in lane.adapters)
+    reads = {path: (name, read) for name in names for path, read in provider(name).doors(context).items()}
+    return tuple(
+        Door(
+            provider=name,
+            path=path,
+            read=read,
+            receipts=receipts,
+            telemetry=context.telemetry,
+            clock=context.clock,
+            public_url=context.settings.http.public_url,
+        )
+        for path, (name, read) in reads.items()
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody() -> None:
+    """There is no dispatcher in this process to wake."""

@@ -1,0 +1,93 @@
+"""What every command starts from: settings out of this process's environment and folder, and its logs."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, fields, has
+
+from fn_notifications.adapters.telemetry.logs import configure_logs
+from fn_notifications.adapters.telemetry.metrics import OtelTelemetry, open_telemetry
+from fn_notifications.application.errors import Misconfigured
+from fn_notifications.application.redaction import Redaction
+from fn_notifications.entrypoints.cli.running import find
+from fn_notifications.entrypoints.settings import Embed, Secret, Settings, load_settings
+
+
+def settings_here(embed: Embed = Embed.WHEN_EMPTY, overrides: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this environment and folder. Raises SettingsError."""
+    return load_settings(os.environ, cwd=Path.cwd(), overrides=overrides or {}, embed=embed)
+
+
+def settings_of_running() -> Settings:
+    """The settings, led to a `dev` that runs in this folder when nothing else is configured."""
+    settings = settings_here()
+    running = find(settings.state_dir) if settings.embeds_database or settings.embeds_kafka else None
+    if running is None:
+        return settings
+    return evolve(
+        settings,
+        database=evolve(settings.database, url=Secret(running.database)),
+        kafka=evolve(settings.kafka, hosts=(running.broker,), topics=running.topics),
+    )
+
+
+def database_of_running() -> Settings:
+    """As `settings_of_running`, for a command that cannot do without a database. Raises Misconfigured."""
+    settings = settings_of_running()
+    if settings.database.url is None:
+        raise Misconfigured("there is no database: start `fn-notifications dev` here, or set DATABASE_URL")
+    return settings
+
+
+@asynccontextmanager
+async def telemetry_of(settings: Settings) -> AsyncIterator[OtelTelemetry]:
+    """Logs to stderr as the settings say, with the settings' own warnings first; measurements in this process."""
+    redaction = Redaction(_secrets(settings))
+    logs = configure_logs(
+        settings.telemetry.log_level, json=settings.telemetry.log_json, stream=sys.stderr, redaction=redaction
+    )
+    with logs as logger:
+        async with open_telemetry(logger, redaction=redaction) as telemetry:
+            for warning in settings.warnings:
+                telemetry.log("warning", "settings.warning", why=warning)
+            for notice in settings.notices:
+                telemetry.log("info", "settings.notice", why=notice)
+            yield telemetry
+
+
+def _secrets(part: Any) -> Iterator[str]:
+    """Every secret text in the settings, so that none gets into a log by whatever way."""
+    if isinstance(part, Secret):
+        if isinstance(text := part.reveal(), str):
+            yield text
+    elif has(type(part)):
+        for attribute in fields(type(part)):
+            yield from _secrets(getattr(part, attribute.name))
+    elif isinstance(part, Mapping):
+        for inner in part.values():
+            yield from _secrets(inner)
+    elif isinstance(part, tuple):
+        for inner in part:
+            yield from _secrets(inner)
+
+
+def until_stopped(main: Coroutine[Any, Any, int]) -> int:
+    """Run to the end, or to SIGINT or SIGTERM: then everything is given the time to stop cleanly."""
+
+    async def run() -> int:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return 0
+
+    return asyncio.run(run())

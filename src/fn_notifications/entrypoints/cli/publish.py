@@ -1,0 +1,38 @@
+"""`publish FILE`: events from a file into the broker."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from fn_notifications.adapters.kafka.publisher import open_publisher
+from fn_notifications.application.errors import Misconfigured
+from fn_notifications.application.ports.events import Outgoing
+from fn_notifications.entrypoints.bootstrap import kafka_of
+from fn_notifications.entrypoints.cli.context import settings_of_running
+from fn_notifications.entrypoints.cli.lines import BadInput, outgoing, read_lines
+from fn_notifications.entrypoints.settings import Settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publish every line; says how many."""
+    settings = settings_of_running()
+    if not settings.kafka.hosts:
+        raise Misconfigured("there is nowhere to publish to: start `fn-notifications dev` here, or set KAFKA_HOSTS")
+    topics = (arguments.topic,) if arguments.topic else settings.kafka.topics
+    try:
+        messages = [outgoing(line, topics) for line in read_lines(arguments.file)]
+    except BadInput as error:
+        print(f"fn-notifications: {error}", file=sys.stderr)
+        return 2
+    asyncio.run(_publish(settings, messages))
+    print(f"published {len(messages)} events")
+    return 0
+
+
+async def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
+    kafka = evolve(kafka_of(settings), publish_timeout=10.0)
+    async with open_publisher(kafka) as publisher:
+        await publisher.publish(messages)

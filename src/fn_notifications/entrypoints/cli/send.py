@@ -1,0 +1,61 @@
+"""`send`: one notification to one user."""
+
+import argparse
+import asyncio
+import sys
+from uuid import uuid4
+
+from attrs import evolve
+
+from fn_notifications.application.ports.telemetry import Silent
+from fn_notifications.application.service import Duplicate, MissingVariables, UnknownType
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.notification import Notification
+from fn_notifications.entrypoints.bootstrap import bootstrap
+from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.settings import Settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan and store it; a running service sends it."""
+    pairs = [pair.partition("=") for pair in arguments.variables]
+    if unfit := [name for name, sign, _ in pairs if not sign]:
+        return _complain(f"variables are NAME=VALUE: {', '.join(unfit)}")
+    channels = tuple(Channel(channel) for channel in arguments.channel) if arguments.channel else None
+    settings = database_of_running()
+    if channels and (unknown := [channel for channel in channels if channel not in settings.lanes]):
+        return _complain(f"no such channel: {', '.join(unknown)}; known are {', '.join(settings.lanes)}")
+    variables = {name: value for name, _, value in pairs}
+    try:
+        sent = asyncio.run(_send(settings, arguments, variables, channels))
+    except UnknownType as error:
+        return _complain(f"no such notification type: {error}")
+    except MissingVariables as error:
+        return _complain(f"{arguments.type} needs {', '.join(f'{name}=…' for name in error.names)}")
+    except Duplicate as error:
+        print(f"already said: {error.first} (same user, type and key within the type's window)")
+        return 0
+    print(f"{sent.id} {sent.status}\nWhy: fn-notifications explain {sent.id}")
+    return 0
+
+
+def _complain(text: str) -> int:
+    print(f"fn-notifications: {text}", file=sys.stderr)
+    return 2
+
+
+async def _send(
+    settings: Settings,
+    arguments: argparse.Namespace,
+    variables: dict[str, str],
+    channels: tuple[Channel, ...] | None,
+) -> Notification:
+    async with bootstrap(evolve(settings, roles=frozenset()), Silent()) as service:
+        return await service.notifications.send(
+            arguments.user,
+            arguments.type,
+            variables,
+            id_=arguments.id or str(uuid4()),
+            key=arguments.key,
+            channels=channels,
+        )

@@ -1,0 +1,122 @@
+"""The whole engine in one process's memory: for library users, tests and trying things out.
+
+Everything the service does, but nothing is kept and nothing leaves the process. Needs the base install only.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import define, field
+
+from fn_notifications.adapters.memory.addresses import StrictAddresses
+from fn_notifications.adapters.memory.circuit import MemoryCircuit
+from fn_notifications.adapters.memory.renderer import MemoryRenderer
+from fn_notifications.adapters.memory.sending import MemoryMailbox, MemorySender
+from fn_notifications.adapters.memory.store import MemoryStore
+from fn_notifications.adapters.zones.tz import zone
+from fn_notifications.application.call import Caller, Lane
+from fn_notifications.application.catalogue import Catalogue
+from fn_notifications.application.dispatch import Dispatch
+from fn_notifications.application.intake import Intake
+from fn_notifications.application.ports.sending import Sender
+from fn_notifications.application.ports.telemetry import Silent, Telemetry
+from fn_notifications.application.preferences import PreferencesFormat
+from fn_notifications.application.receipts import ApplyReceipts
+from fn_notifications.application.service import Notifications
+from fn_notifications.application.upkeep import Upkeep
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.catalogue import NotificationType, Policy
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+@define(kw_only=True)
+class MemoryEngine:
+    """An engine for `types`, whose texts are in `templates` (see `MemoryRenderer`).
+
+    `senders` replaces the mailbox that otherwise receives a channel's messages. `clock` is all the time there is.
+    """
+
+    types: Sequence[NotificationType]
+    templates: Mapping[str, Mapping[str, str]]
+    clock: Callable[[], datetime] = _now
+    chance: Callable[[], float] = random.random
+    senders: Mapping[Channel, Sender] = field(factory=dict)
+    telemetry: Telemetry = field(factory=Silent)
+    policy: Policy = Policy(zones=zone)
+    store: MemoryStore = field(init=False)
+    mailbox: MemoryMailbox = field(init=False)
+    notifications: Notifications = field(init=False)
+    dispatch: Dispatch = field(init=False)
+    receipts: ApplyReceipts = field(init=False)
+    upkeep: Upkeep = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        catalogue = Catalogue(
+            version="memory",
+            types={type_.name: type_ for type_ in self.types},
+            events={},
+            variables={
+                type_.name: dict.fromkeys((*type_.required, *type_.optional), _as_given) for type_ in self.types
+            },
+        )
+        self.store = MemoryStore(clock=self.clock, channels=self.policy.channels)
+        self.mailbox = MemoryMailbox()
+        circuit = MemoryCircuit()
+        intake = Intake(
+            catalogue=catalogue,
+            people=self.store.people,
+            store=self.store.intake,
+            policy=self.policy,
+            telemetry=self.telemetry,
+            chance=self.chance,
+        )
+        self.notifications = Notifications(
+            intake=intake,
+            people=self.store.people,
+            deliveries=self.store.deliveries,
+            history=self.store.history,
+            preferences=PreferencesFormat(
+                addresses=StrictAddresses(), policy=self.policy, types=frozenset(catalogue.types)
+            ),
+        )
+        self.dispatch = Dispatch(
+            deliveries=self.store.deliveries,
+            lanes={channel: self._lane(channel) for channel in self.policy.channels},
+            caller=Caller(
+                renderer=MemoryRenderer(self.templates, {type_.name: type_.optional for type_ in self.types}),
+                policy=self.policy,
+                circuit=circuit,
+                telemetry=self.telemetry,
+                chance=self.chance,
+                clock=self.clock,
+            ),
+            catalogue=catalogue,
+            policy=self.policy,
+            circuit=circuit,
+            telemetry=self.telemetry,
+            chance=self.chance,
+            clock=self.clock,
+            worker="memory",
+        )
+        self.receipts = ApplyReceipts(receipts=self.store.receipts, telemetry=self.telemetry)
+        self.upkeep = Upkeep(
+            deliveries=self.store.deliveries, catalogue=catalogue, policy=self.policy, telemetry=self.telemetry
+        )
+
+    def _lane(self, channel: Channel) -> Lane:
+        sender = self.senders.get(channel) or MemorySender(self.mailbox, channel, self.clock)
+        return Lane(channel=channel, routes={f"{channel}-memory": sender})
+
+    async def run(self) -> None:
+        """Send what is due now, apply reports, rescue and settle, until there is nothing left to do at this moment."""
+        while await self.dispatch.once() or (await self.receipts.once()).applied or await self.upkeep.once():
+            pass

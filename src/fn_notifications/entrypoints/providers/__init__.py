@@ -1,0 +1,4 @@
+"""One module per provider: how settings become its senders and its webhooks' doors. Loaded only when named.
+
+Each has `sender(context, channel) -> Sender` and `doors(context) -> Mapping[path, Read]`.
+"""

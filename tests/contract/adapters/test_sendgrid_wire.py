@@ -1,0 +1,121 @@
+"""What goes to SendGrid, to the byte."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+from attrs import evolve
+
+from fn_notifications.adapters.sendgrid.sender import SendGridSender, mail_of, personalization_of
+from fn_notifications.adapters.sendgrid.settings import SendGridSettings
+from fn_notifications.application.ports.sending import Content, Message
+from fn_notifications.domain.address import EMAIL, EmailAddress
+from fn_notifications.domain.outcome import OutcomeKind, Scope
+
+SETTINGS = SendGridSettings(
+    api_key="SG.key",
+    from_email=EmailAddress("hello@example.com"),
+    from_name="Findly Now",
+    reply_to=EmailAddress("help@example.com"),
+)
+MESSAGE = Message(
+    attempt_id="0190-1-1",
+    channel=EMAIL,
+    to=EmailAddress("ada@example.com"),
+    content=Content(text="Your wallet ✓", subject="A match: “wallet”", html="<p>Your wallet</p>"),
+    notification_type="match_detected",
+    headers={"List-Unsubscribe": "<https://example.com/u/1>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+)
+UNTRACKED = {"click_tracking": {"enable": False, "enable_text": False}, "open_tracking": {"enable": False}}
+
+
+async def test_a_message_on_the_wire(notary, transport) -> None:
+    await SendGridSender(evolve(SETTINGS, base_url=notary.base_url), transport).send([MESSAGE])
+
+    (request,) = notary.requests
+    assert (request.method, request.path) == ("POST", "/v3/mail/send")
+    assert request.headers["Authorization"] == "Bearer SG.key"
+    assert request.headers["Content-Type"] == "application/json"
+    assert json.loads(request.body) == {
+        "from": {"email": "hello@example.com", "name": "Findly Now"},
+        "reply_to": {"email": "help@example.com"},
+        "subject": "A match: “wallet”",
+        "personalizations": [
+            {
+                "to": [{"email": "ada@example.com"}],
+                "headers": {
+                    "List-Unsubscribe": "<https://example.com/u/1>",
+                    "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+                },
+                "custom_args": {"attempt_id": "0190-1-1"},
+            }
+        ],
+        "content": [
+            {"type": "text/plain", "value": "Your wallet ✓"},
+            {"type": "text/html", "value": "<p>Your wallet</p>"},
+        ],
+        "tracking_settings": UNTRACKED,
+    }
+
+
+async def test_the_least_message_in_the_sandbox_with_tracking(notary, transport) -> None:
+    settings = SendGridSettings(
+        api_key="k", from_email=SETTINGS.from_email, base_url=notary.base_url, sandbox=True, tracking=True
+    )
+    await SendGridSender(settings, transport).send([evolve(MESSAGE, content=Content(text="Hi"), headers={})])
+
+    assert json.loads(notary.requests[0].body) == {
+        "from": {"email": "hello@example.com"},
+        "personalizations": [{"to": [{"email": "ada@example.com"}], "custom_args": {"attempt_id": "0190-1-1"}}],
+        "content": [{"type": "text/plain", "value": "Hi"}],
+        "mail_settings": {"sandbox_mode": {"enable": True}},
+        "tracking_settings": {
+            "click_tracking": {"enable": True, "enable_text": True},
+            "open_tracking": {"enable": True},
+        },
+    }
+
+
+@pytest.mark.parametrize("local", ["a(b)", "a,b", "a<b>c"])
+def test_an_address_is_never_read_as_another(local: str) -> None:
+    """The SDK would read a(b)@example.com as a@example.com. Our addresses cannot be such; this holds regardless."""
+    odd = SimpleNamespace(value=f"{local}@example.com")
+    settings = evolve(SETTINGS, from_email=odd, from_name=None, reply_to=odd)
+    mail = mail_of(settings, MESSAGE.content, [personalization_of(evolve(MESSAGE, to=odd))]).get()
+
+    assert mail["personalizations"][0]["to"] == [{"email": odd.value}]
+    assert mail["from"] == mail["reply_to"] == {"email": odd.value}
+
+
+async def test_a_text_with_an_api_key_is_refused_without_a_request(notary, transport) -> None:
+    leak = evolve(MESSAGE, content=Content(text="SG.aaaa.bbbb", subject="Oops"))
+    (outcome,) = await SendGridSender(evolve(SETTINGS, base_url=notary.base_url), transport).send([leak])
+
+    assert (outcome.kind, outcome.scope, outcome.code) == (OutcomeKind.REFUSED, Scope.CONTENT, "key_in_content")
+    assert notary.requests == []
+
+
+async def test_one_that_cannot_be_sent_does_not_hold_up_the_others(notary, transport) -> None:
+    leak = evolve(MESSAGE, content=Content(text="SG.aaaa.bbbb", subject="Oops"))
+    outcomes = await SendGridSender(evolve(SETTINGS, base_url=notary.base_url), transport).send([leak, MESSAGE])
+
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED, OutcomeKind.ACCEPTED]
+
+
+def test_a_request_can_carry_several_people() -> None:
+    people = [evolve(MESSAGE, attempt_id=f"a-1-{n}", to=EmailAddress(f"n{n}@example.com")) for n in range(3)]
+    mail = mail_of(SETTINGS, MESSAGE.content, [personalization_of(one) for one in people]).get()
+
+    assert [one["custom_args"]["attempt_id"] for one in mail["personalizations"]] == ["a-1-0", "a-1-1", "a-1-2"]
+    assert len(mail["content"]) == 2
+
+
+async def test_nothing_is_logged_and_the_key_is_not_shown(notary, transport, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    sender = SendGridSender(evolve(SETTINGS, base_url=notary.base_url), transport)
+    await sender.send([MESSAGE])
+
+    assert "SG.key" not in repr(sender) + repr(SETTINGS)
+    for secret in ("SG.key", "ada@example.com", "wallet"):
+        assert secret not in caplog.text

@@ -1,0 +1,106 @@
+"""The table is the machine: everything that happens is in it, and everything in it happens."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any, get_args
+
+import pytest
+from attrs import evolve as changed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fn_notifications.domain import events as e
+from fn_notifications.domain.delivery import Delivery, evolve
+from fn_notifications.domain.errors import IllegalTransition
+from fn_notifications.domain.events import Event, Evidence, Finding
+from fn_notifications.domain.lifecycle import OPEN, RELEASING, TRANSITIONS, Status
+from fn_notifications.domain.reasons import Reason
+from fn_notifications.testing.histories import START, Step, histories, history, new_delivery
+
+Transition = tuple[Status | None, type[Event]]
+STATUSES = (None, *Status)
+EVENTS = get_args(Event)
+FINDING = Finding(no=1, evidence=Evidence.UNSENT, at=START)
+ATTEMPT = e.Attempt(no=1, id="attempt-1", route="first", started_at=START, epoch=0)
+GIVEN: Mapping[str, Any] = {
+    "at": START,
+    "until": START,
+    "due_at": START,
+    "reason": Reason.RETRY,
+    "finding": FINDING,
+    "attempt": ATTEMPT,
+}
+
+
+@cache
+def seen() -> frozenset[Transition]:
+    """Every transition that happens in 3000 lives, the same at each run."""
+    return frozenset(
+        transition
+        for seed in range(3000)
+        for step in history(Random(seed).choice, 20)
+        for transition in transitions(step)
+    )
+
+
+def transitions(step: Step) -> Iterator[Transition]:
+    state = step.before
+    for event in step.events:
+        yield state.status, type(event)
+        state = evolve(state, event)
+
+
+def test_everything_in_the_table_happens() -> None:
+    assert set(TRANSITIONS) - seen() == set()
+
+
+def test_nothing_else_happens() -> None:
+    assert seen() - set(TRANSITIONS) == set()
+
+
+def made(kind: type[Event]) -> Event:
+    """An event of this kind."""
+    names = {attribute.name for attribute in kind.__attrs_attrs__}
+    return kind(**{name: value for name, value in GIVEN.items() if name in names})
+
+
+@pytest.mark.parametrize(("status", "kind"), list(product(STATUSES, EVENTS)))
+def test_an_event_leads_where_the_table_says_and_nowhere_else(status: Status | None, kind: type[Event]) -> None:
+    state = changed(new_delivery(), status=status, attempts=(ATTEMPT,), version=3)
+    target = TRANSITIONS.get((status, kind))
+    if target is None:
+        with pytest.raises(IllegalTransition) as refusal:
+            evolve(state, made(kind))
+        assert kind.__name__ in str(refusal.value)
+    else:
+        after = evolve(state, made(kind))
+        assert (after.status, after.version) == (target, 4)
+
+
+@given(histories())
+def test_the_log_is_the_delivery(steps: tuple[Step, ...]) -> None:
+    log = [event for step in steps for event in step.events]
+    assert new_delivery().with_events(log) == steps[-1].after
+    assert steps[-1].after.version == len(log)
+
+
+@given(histories(), st.data())
+def test_reading_a_log_in_two_parts_makes_no_difference(steps: tuple[Step, ...], data: st.DataObject) -> None:
+    log = [event for step in steps for event in step.events]
+    cut = data.draw(st.integers(0, len(log)))
+    halfway: Delivery = new_delivery().with_events(log[:cut])
+    assert halfway.with_events(log[cut:]) == new_delivery().with_events(log)
+
+
+def test_what_is_open_can_move_by_itself_and_what_is_over_only_by_a_finding() -> None:
+    of_ours = {kind for kind in EVENTS if "finding" not in {one.name for one in kind.__attrs_attrs__}}
+    moves = {status for status, kind in TRANSITIONS if status is not None and kind in of_ours}
+    assert moves == {Status.PENDING, Status.IN_DOUBT}
+    assert moves | {Status.SENDING} == OPEN
+    assert not RELEASING & OPEN
+
+
+def test_everything_can_be_noted_in_every_state_and_changes_none() -> None:
+    assert {status: TRANSITIONS[status, e.Noted] for status in Status} == {status: status for status in Status}

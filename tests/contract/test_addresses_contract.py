@@ -14,6 +14,10 @@ class TestStrictAddresses(AddressesContract):
     def subject(self):
         return StrictAddresses()
 
+    def test_a_letter_that_only_looks_ascii_is_none(self):
+        """The Kelvin sign is a k once it is written small."""
+        assert StrictAddresses().email("a@boo\u212as.example.com") is None
+
     def test_only_e164_is_a_number(self):
         assert StrictAddresses().phone("+1 (500) 555-0006") is None
         assert StrictAddresses().phone("5005550006", "US") is None

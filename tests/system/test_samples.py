@@ -5,8 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from conftest import SAMPLES, until
+from tests.services.deployment import SAMPLES, until
 
 pytestmark = pytest.mark.external
 

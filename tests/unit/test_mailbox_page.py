@@ -92,7 +92,10 @@ def test_a_text_has_no_frame() -> None:
     assert not Elements(render_mailbox([sms])).named("iframe")
 
 
-@given(st.text(), st.text(), st.text(), st.text(), st.text())
+HOSTILE = st.sampled_from(["<b>", "\"'><i>", "</details><p>", "</style><s>", "<!--", "{0}", "&lt;u&gt;"]) | st.text()
+
+
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
 def test_no_text_becomes_markup(to: str, subject: str, text: str, answer: str, channel: str) -> None:
     """Whatever the fields hold, the page has the elements it would have had."""
 

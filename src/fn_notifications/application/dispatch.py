@@ -38,6 +38,8 @@ class Pace:
     idle: float = 0.1
     linger: float = 0.003
     """How long answers wait for company before they are written."""
+    gather: float = 0.01
+    """How long freed slots wait for company before more work is claimed."""
     batch: int = 200
     back_off: float = 1.0
     """After the store could not be reached."""
@@ -91,6 +93,9 @@ class Dispatch:
 
     async def _round(self) -> None:
         self._wake.clear()
+        if self._calls:
+            # A slot rarely falls free alone: one wave for several costs the store no more than for one.
+            await asyncio.sleep(self.pace.gather)
         try:
             begun = await self._begin_wave()
         except PortError as error:

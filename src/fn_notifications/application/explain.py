@@ -10,8 +10,10 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.events import Attempt, Evidence
+from fn_notifications.domain.identity import parse_attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import SENTENCES, Reason
+from fn_notifications.domain.receipts import Receipt
 
 
 @frozen(kw_only=True)
@@ -21,7 +23,7 @@ class Step:
     at: datetime
     channel: Channel
     what: str
-    """`decided`, `changed`, `attempt`, `answer` or `report`."""
+    """`decided`, `changed`, `attempt`, `report` or `result`."""
     code: str
     """The reason, evidence or report kind."""
     text: str
@@ -105,12 +107,19 @@ def _steps(story: Story) -> Iterator[Step]:
     for no, receipt in story.receipts:
         code = f" ({receipt.code})" if receipt.code else ""
         yield Step(
-            at=receipt.at,
+            at=_after_its_attempt(receipt, notification.deliveries[no - 1]),
             channel=channels[no],
             what="report",
             code=receipt.kind,
             text=f"{receipt.provider} reported {receipt.kind}{code}",
         )
+
+
+def _after_its_attempt(receipt: Receipt, delivery: Delivery) -> datetime:
+    """Some providers tell times in whole seconds, and clocks differ: a report never stands before what it is about."""
+    named = parse_attempt_id(receipt.attempt_id or "")
+    started = [one.started_at for one in delivery.attempts if named and one.no == named[2]]
+    return max([receipt.at, *started])
 
 
 def _attempt(delivery: Delivery, attempt: Attempt) -> Iterator[Step]:
@@ -127,7 +136,7 @@ def _attempt(delivery: Delivery, attempt: Attempt) -> Iterator[Step]:
     yield Step(
         at=attempt.answered_at,
         channel=delivery.channel,
-        what="answer",
+        what="result",
         code=attempt.evidence.name.lower(),
         text=f"attempt {attempt.no}: {_EVIDENCE[attempt.evidence]}{code}",
     )

@@ -66,7 +66,7 @@ def _told(topic: str, notification: Notification, state: Delivery, event: e.Even
             "user_id": notification.user.user_id,
             "notification_type": notification.type,
             "channel": state.channel,
-            "provider": attempt.route if attempt else None,
+            "provider": attempt.provider if attempt else None,
             "status": state.status,
             "reason": state.reason,
             "attempt_id": attempt.id if attempt else None,

@@ -47,6 +47,11 @@ class Attempt:
     """Of the content as sent: SHA-256, hex."""
 
     @property
+    def provider(self) -> str:
+        """Who was called: a route is named provider/channel."""
+        return self.route.partition("/")[0]
+
+    @property
     def spent(self) -> bool:
         """Whether it used up one of the tries (see `Outcome.spends`)."""
         return self.evidence is Evidence.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)

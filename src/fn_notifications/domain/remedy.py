@@ -1,5 +1,7 @@
 """What is done about a doubt when the grace is over, as the type says."""
 
+from typing import assert_never
+
 from fn_notifications.domain.catalogue import InDoubt
 from fn_notifications.domain.commands import Remedy
 from fn_notifications.domain.delivery import Delivery
@@ -18,3 +20,5 @@ def remedy(policy: InDoubt, notification: Notification, delivery: Delivery) -> R
             return Remedy.HOLD if arrived else Remedy.RESEND
         case InDoubt.HOLD:
             return Remedy.HOLD
+        case _:
+            assert_never(policy)

@@ -47,7 +47,7 @@ from fn_notifications.application.receipts import ApplyReceipts
 from fn_notifications.application.relay import Relay
 from fn_notifications.application.service import Notifications
 from fn_notifications.application.upkeep import Upkeep
-from fn_notifications.domain.address import EMAIL, Channel
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import CHANNELS, AllowList, Policy
 from fn_notifications.entrypoints.http.app import application, serve
 from fn_notifications.entrypoints.http.doors import Door
@@ -283,8 +283,8 @@ def _dispatch(
 
 
 def _route(name: str, channel: Channel) -> str:
-    """One provider account and channel. Email needs no suffix: a mail provider carries nothing else."""
-    return name if channel == EMAIL else f"{name}-{channel}"
+    """A provider's account carrying a channel."""
+    return f"{name}/{channel}"
 
 
 async def _loops(

@@ -114,7 +114,7 @@ class MemoryEngine:
 
     def _lane(self, channel: Channel) -> Lane:
         sender = self.senders.get(channel) or MemorySender(self.mailbox, channel, self.clock)
-        return Lane(channel=channel, routes={f"{channel}-memory": sender})
+        return Lane(channel=channel, routes={f"memory/{channel}": sender})
 
     async def run(self) -> None:
         """Send what is due now, apply reports, rescue and settle, until there is nothing left to do at this moment."""

@@ -72,7 +72,7 @@ def _delivery(delivery: Delivery) -> Mapping[str, Any]:
         "decision": verdict(delivery),
         "reason": delivery.reason,
         "due_at": delivery.due_at.isoformat() if delivery.due_at else None,
-        "provider": delivery.attempts[-1].route if delivery.attempts else None,
+        "provider": delivery.attempts[-1].provider if delivery.attempts else None,
         "attempts": len(delivery.attempts),
     }
 

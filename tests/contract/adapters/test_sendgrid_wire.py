@@ -3,12 +3,14 @@
 import json
 import logging
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from attrs import evolve
 
 from fn_notifications.adapters.sendgrid.sender import SendGridSender, mail_of, personalization_of
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
+from fn_notifications.adapters.transport.http import Unknown
 from fn_notifications.application.ports.sending import Content, Message
 from fn_notifications.domain.address import EMAIL, EmailAddress
 from fn_notifications.domain.outcome import OutcomeKind, Scope
@@ -119,3 +121,16 @@ async def test_nothing_is_logged_and_the_key_is_not_shown(notary, transport, cap
     assert "SG.key" not in repr(sender) + repr(SETTINGS)
     for secret in ("SG.key", "ada@example.com", "wallet"):
         assert secret not in caplog.text
+
+
+async def test_every_call_has_the_deadline_of_the_settings() -> None:
+    class Noting:
+        deadlines: ClassVar = []
+
+        async def post(self, _: str, *, within: float, **__: object) -> None:
+            self.deadlines.append(within)
+            raise Unknown("timeout")
+
+    noting = Noting()
+    await SendGridSender(evolve(SETTINGS, deadline=7.5), noting).send([MESSAGE] * 2)
+    assert noting.deadlines == [7.5, 7.5]

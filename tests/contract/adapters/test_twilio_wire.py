@@ -3,11 +3,13 @@
 import json
 import logging
 from base64 import b64decode
+from typing import ClassVar
 from urllib.parse import parse_qsl
 
 import pytest
 from attrs import evolve
 
+from fn_notifications.adapters.transport.http import Unknown
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.application.errors import Misconfigured
@@ -152,3 +154,16 @@ async def test_nothing_is_logged_and_the_token_is_not_shown(
     assert "t0ken" not in repr(sender) + repr(SETTINGS) + caplog.text
     assert "+15005550100" not in caplog.text
     assert "Wallet" not in caplog.text
+
+
+async def test_every_call_has_the_deadline_of_the_settings() -> None:
+    class Noting:
+        deadlines: ClassVar = []
+
+        async def post(self, _: str, *, within: float, **__: object) -> None:
+            self.deadlines.append(within)
+            raise Unknown("timeout")
+
+    noting = Noting()
+    await TwilioSender(evolve(SETTINGS, deadline=7.5), SMS, noting).send([MESSAGE] * 2)
+    assert noting.deadlines == [7.5, 7.5]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
+from fn_notifications.simulator.poster import Poster
 from fn_notifications.simulator.server import Simulator
 from fn_notifications.testing.waiting import eventually
 
@@ -82,11 +83,40 @@ async def test_stops_at_once_whatever_is_under_way(door) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_caller_that_hangs_up_ends_its_call(simulator) -> None:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as session:
-        with pytest.raises(TimeoutError):
-            await send(simulator, session, "hang@example.com")
-    assert [kept.answer for kept in simulator.messages()] == ["accepted"]
+async def test_a_caller_that_hangs_up_ends_its_call() -> None:
+    async with Simulator() as simulator:
+        running = len(asyncio.all_tasks())
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as session:
+            with pytest.raises(TimeoutError):
+                await send(simulator, session, "hang@example.com")
+        assert [kept.answer for kept in simulator.messages()] == ["accepted"]
+        await eventually(lambda: len(asyncio.all_tasks()) == running)
+
+
+@pytest.mark.parametrize(
+    ("url", "posts"),
+    [
+        ("http://127.0.0.1:1/", 1),
+        ("http://localhost:1/", 1),
+        ("http://[::1]:1/", 1),
+        ("http://192.0.2.1/", 0),
+        ("https://notify.example.com/", 0),
+        ("http://localhost.example.com/", 0),
+        ("http://127.0.0.1@192.0.2.1/", 0),
+        ("nonsense", 0),
+    ],
+)
+async def test_reports_go_to_this_machine_only(url: str, posts: int) -> None:
+    class Session:
+        posts = 0
+
+        def post(self, *_: object, **__: object) -> None:
+            self.posts += 1
+            raise aiohttp.ClientError
+
+    session = Session()
+    assert await Poster(session).post(url, b"", {}) is None
+    assert session.posts == posts
 
 
 async def test_secrets_are_made_anew_and_not_shown() -> None:

@@ -142,11 +142,6 @@ async def test_a_refused_callback_is_not_repeated(post, simulator, door) -> None
     assert (len(door.posts), simulator.tally.reports_lost_total) == (2, 1)
 
 
-async def test_callbacks_never_leave_this_machine(call, simulator) -> None:
-    await call("POST", "Messages.json", sms(StatusCallback="https://notify.example.com/"))
-    await eventually(lambda: simulator.tally.reports_lost_total == 2)
-
-
 async def test_what_was_sent_can_be_looked_up(call, post, simulator) -> None:
     first = await (await post(sms())).json()
     await post(sms("+15005550703"))

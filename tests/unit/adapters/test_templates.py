@@ -115,6 +115,9 @@ class TestSandbox:
         renderer = write(language("en", {**NOTE, "sms.txt": "{{ title * 2 }}{{ 2 * '-' }}{{ 3 * 1.5 }}{{ [1] * 2 }}"}))
         assert render(renderer).text == "KeysKeys--4.5[1, 1]"
 
+    def test_an_absent_variable_prints_nothing(self, write):
+        assert render(write(language("en", {**NOTE, "sms.txt": "[{{ at }}]"})), at=None).text == "[]"
+
     def test_html_escapes_and_text_does_not(self, write):
         content = render(write(language("en")), "email", title='<a href="x">\'&')
         assert content.html == "<p>&lt;a href=&#34;x&#34;&gt;&#39;&amp;</p>"
@@ -134,6 +137,15 @@ class TestLanguages:
         assert render(renderer, language="es").text == "Hola Keys"
         for other in ("fr", "fr-CA", None, "", "-", "../en", "es_CO"):
             assert render(renderer, language=other).text == "Keys"
+
+    def test_the_more_special_one_where_there_are_both(self, write):
+        files = [language(tag, {**NOTE, "sms.txt": tag}) for tag in ("en", "es", "es-CO")]
+        renderer = write(files[0] | files[1] | files[2])
+        assert [render(renderer, language=tag).text for tag in ("es-CO", "es-MX", "es-CO-x")] == [
+            "es-CO",
+            "es",
+            "es-CO",
+        ]
 
     def test_times_are_in_the_words_of_the_language_used(self, write):
         files = {**NOTE, "sms.txt": "{{ at | datetime }}"}

@@ -263,7 +263,7 @@ async def test_explain_says_why_not_and_why(engine):
     await engine.run()
     explanation = await engine.notifications.explain(sent.id)
     assert explanation.summary == ("email: sent", "sms: skipped: the person has this channel switched off")
-    assert [step.what for step in explanation.steps] == ["decided", "decided", "attempt", "answer"]
+    assert [step.what for step in explanation.steps] == ["decided", "decided", "attempt", "result"]
 
 
 async def test_wrong_requests_are_refused_by_name(engine):

@@ -1,5 +1,6 @@
 """What events say about people, as fields of a profile."""
 
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,6 +61,14 @@ def test_any_value_is_a_field_or_none(name, raw):
 )
 def test_fields(name, raw, fields):
     assert READERS[name](raw) == fields
+
+
+@pytest.mark.parametrize("raw", ["../../etc/passwd", "/etc/passwd", "a" * 33, "a/b/c/d", "", "a b", "a\0b", None, 5])
+def test_what_does_not_look_like_a_zone_is_never_looked_up(raw):
+    """A zone's name is a path of a file to whoever looks it up."""
+    trusting = readers(StrictAddresses(), lambda _: UTC, (EMAIL,))
+    assert trusting["timezone"](raw) is None
+    assert trusting["timezone"]("Etc/GMT+5") == {"timezone": "Etc/GMT+5"}
 
 
 def test_naming_whatsapp_switches_it_on_and_opts_nobody_in():

@@ -77,9 +77,9 @@ def test_a_text_is_cut_after_it_was_redacted():
 
 
 def test_an_address_where_reading_ends_is_not_cut_in_two():
-    text = "x " * 9_995 + "canary@example.com " * 10
+    text = "x " * 9_998 + "canary@example.com"
 
-    assert "canary" not in redacted(text, longest=20_000)
+    assert "ca" not in redacted(text, longest=20_000)
 
 
 @given(text=st.text(), longest=st.integers(10, 60))

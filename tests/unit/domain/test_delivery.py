@@ -1,6 +1,6 @@
 """A delivery in events: given what happened, when this is asked, then that happens."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from attrs import evolve
@@ -326,10 +326,10 @@ class TestCancel:
         assert when(given(PLANNED, *after), c.Cancel()) == []
 
 
-class TestKey:
+class TestNames:
     def test_a_delivery_is_named_by_notification_and_number(self) -> None:
         key = new_delivery(no=2).key
         assert key.event_key == f"{key.notification_id.hex}-2"
 
-    def test_times_are_utc(self) -> None:
-        assert given(PLANNED).expires_at.tzinfo is UTC
+    def test_an_attempt_names_who_was_called(self) -> None:
+        assert evolve(attempt(1), route="twilio/sms").provider == "twilio"

@@ -7,14 +7,14 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fn_notifications.domain.catalogue import InDoubt
+from fn_notifications.domain.catalogue import InDoubt, Priority
 from fn_notifications.domain.commands import Remedy
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification, notification_status
+from fn_notifications.domain.preferences import UserRef
 from fn_notifications.domain.remedy import remedy
-from fn_notifications.testing.histories import deliveries
-from fn_notifications.testing.strategies import notifications
+from fn_notifications.testing.histories import START, TTL, deliveries, new_delivery
 
 ORDER = [
     {Status.PENDING, Status.SENDING},
@@ -27,6 +27,18 @@ ORDER = [
     {Status.CANCELLED},
     {Status.SKIPPED},
 ]
+
+NOTIFICATION = Notification(
+    id=new_delivery().key.notification_id,
+    user=UserRef(tenant="default", user_id="ada"),
+    type="urgent_claim",
+    priority=Priority.URGENT,
+    event_at=START,
+    created_at=START,
+    expires_at=START + TTL,
+    catalogue="1",
+    identity=b"event",
+)
 
 
 def test_the_first_that_fits_wins() -> None:
@@ -47,39 +59,31 @@ def test_without_a_delivery_it_was_skipped() -> None:
     assert notification_status(frozenset()) is Status.SKIPPED
 
 
-@given(notifications(), st.lists(deliveries(), min_size=1, max_size=3))
-def test_it_is_derived_from_the_deliveries(notification: Notification, each: list[Delivery]) -> None:
-    status = evolve(notification, deliveries=tuple(each)).status
+@given(st.lists(deliveries(), min_size=1, max_size=3).map(tuple))
+def test_it_is_derived_from_the_deliveries(each: tuple[Delivery, ...]) -> None:
+    status = evolve(NOTIFICATION, deliveries=each).status
     assert status is notification_status(frozenset(delivery.status for delivery in each))
 
 
+@pytest.mark.parametrize("other", Status)
 @pytest.mark.parametrize(("policy", "answer"), [(InDoubt.RESEND, Remedy.RESEND), (InDoubt.HOLD, Remedy.HOLD)])
-@given(notification=notifications(), other=st.sampled_from(Status))
-def test_a_doubt_is_resent_or_held_as_the_type_says(
-    policy: InDoubt, answer: Remedy, notification: Notification, other: Status
-) -> None:
-    assert remedy(policy, *doubtful(notification, other)) is answer
+def test_a_doubt_is_resent_or_held_as_the_type_says(policy: InDoubt, answer: Remedy, other: Status) -> None:
+    assert remedy(policy, *doubtful(other)) is answer
 
 
-@given(notifications(), st.sampled_from(Status))
-def test_a_doubt_is_resent_if_alone_only_when_no_other_channel_arrived(
-    notification: Notification, other: Status
-) -> None:
-    arrived = other in (Status.SENT, Status.DELIVERED)
-    assert remedy(InDoubt.RESEND_IF_ALONE, *doubtful(notification, other)) is (
-        Remedy.HOLD if arrived else Remedy.RESEND
-    )
+@pytest.mark.parametrize("other", Status)
+def test_a_doubt_is_resent_if_alone_only_when_no_other_channel_arrived(other: Status) -> None:
+    arrived = other in {Status.SENT, Status.DELIVERED}
+    assert remedy(InDoubt.RESEND_IF_ALONE, *doubtful(other)) is (Remedy.HOLD if arrived else Remedy.RESEND)
 
 
-@given(notifications(), st.sampled_from(Status))
-def test_its_own_delivery_keeps_a_doubt_no_company(notification: Notification, status: Status) -> None:
-    only = evolve(notification.deliveries[0], status=status)
-    assert remedy(InDoubt.RESEND_IF_ALONE, evolve(notification, deliveries=(only,)), only) is Remedy.RESEND
+@pytest.mark.parametrize("status", Status)
+def test_its_own_delivery_keeps_a_doubt_no_company(status: Status) -> None:
+    only = evolve(new_delivery(), status=status)
+    assert remedy(InDoubt.RESEND_IF_ALONE, evolve(NOTIFICATION, deliveries=(only,)), only) is Remedy.RESEND
 
 
-def doubtful(notification: Notification, other: Status) -> tuple[Notification, Delivery]:
+def doubtful(other: Status) -> tuple[Notification, Delivery]:
     """The notification with one delivery in doubt and one more, and the one in doubt."""
-    first = notification.deliveries[0]
-    mine = evolve(first, status=Status.IN_DOUBT)
-    company = evolve(first, key=evolve(first.key, no=first.key.no + 1), status=other)
-    return evolve(notification, deliveries=(company, mine)), mine
+    mine, company = evolve(new_delivery(1), status=Status.IN_DOUBT), evolve(new_delivery(2), status=other)
+    return evolve(NOTIFICATION, deliveries=(company, mine)), mine

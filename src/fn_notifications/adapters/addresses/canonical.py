@@ -18,7 +18,7 @@ class CanonicalAddresses:
     def email(self, raw: str) -> EmailAddress | None:
         """See `Addresses`. A local part beyond ASCII is none: hardly a provider delivers it."""
         written = raw.strip()
-        if len(written) > _LONGEST or not written.isprintable():
+        if len(written) > _LONGEST:
             return None
         try:
             valid = validate_email(written, check_deliverability=False, allow_smtputf8=False)
@@ -32,7 +32,7 @@ class CanonicalAddresses:
         A number that only works within its area, or has an extension, is none: no text message reaches it.
         """
         written = raw.strip()
-        if len(written) > _LONGEST or not written.isprintable():
+        if len(written) > _LONGEST:
             return None
         try:
             number = phonenumbers.parse(written, region)

@@ -36,7 +36,7 @@ class RedisPreferenceCache:
     _telemetry: Telemetry = field(repr=False)
     ttl: float
     """Seconds."""
-    patience: float = 0.25
+    patience: float = 0.5
     """Seconds for one exchange, connecting included."""
     rest: float = 1.0
     """Seconds in which a Redis that failed is not asked again. What must be forgotten is said to it even then."""
@@ -127,16 +127,15 @@ class RedisPreferenceCache:
 
 @asynccontextmanager
 async def open_cache(
-    url: str, *, ttl: float, vault: Vault, telemetry: Telemetry, patience: float = 0.25
+    url: str, *, ttl: float, vault: Vault, telemetry: Telemetry, patience: float = 0.5
 ) -> AsyncIterator[RedisPreferenceCache]:
     """A cache in the Redis at this URL. Connects when it is first used; closes its connections at the end.
 
     Raises Misconfigured when the URL cannot be one.
     """
     try:
-        client = Redis.from_url(
-            url, socket_timeout=patience, socket_connect_timeout=patience, retry=Retry(NoBackoff(), 0)
-        )
+        # No socket_timeout: on Python 3.11 it makes redis-py swallow a cancellation (asyncio.wait_for, mended in 3.12).
+        client = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=patience, retry=Retry(NoBackoff(), 0))
     except ValueError:
         raise Misconfigured("REDIS_URL is no redis:// or rediss:// URL") from None
     try:

@@ -1,4 +1,4 @@
-"""Dossiers as JSON: what is written comes back equal, and nothing that is not exactly of that shape is read."""
+"""Dossiers as JSON: what is written comes back equal; a key too many or a value of another type is not read."""
 
 import json
 from collections.abc import Callable, Mapping

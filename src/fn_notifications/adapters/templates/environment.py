@@ -10,7 +10,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from fn_notifications.adapters.templates.filters import lines, moment, short, spoken
+from fn_notifications.adapters.templates.filters import lines, moment, plain, short, spoken
 from fn_notifications.application.content import LARGEST_HTML
 from fn_notifications.application.ports.sending import ContentError
 
@@ -53,7 +53,7 @@ class Templates:
         )
         environment.globals.clear()
         del environment.filters["random"]
-        environment.filters |= {"datetime": moment, "short": short, "spoken": spoken, "lines": lines}
+        environment.filters |= {"datetime": moment, "short": short, "spoken": spoken, "lines": lines, "plain": plain}
         return environment
 
     def __contains__(self, name: str) -> bool:

@@ -8,6 +8,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from fn_notifications.application.converters import text
+from fn_notifications.domain import segments
 
 WORDS: Final = "_words"
 LANGUAGE: Final = "language"
@@ -29,6 +30,11 @@ class Words:
 def short(value: object, longest: int = 60) -> str:
     """One line of at most so many characters; nothing for None."""
     return text(longest)(value) or ""
+
+
+def plain(value: object) -> str:
+    """The text in the cheap alphabet of text messages, before it is cut: an ellipsis takes three characters there."""
+    return "" if value is None else segments.plain(str(value))
 
 
 def lines(value: object) -> list[str]:

@@ -127,11 +127,10 @@ def _trace() -> aiohttp.TraceConfig:
 
 
 async def _kept(response: aiohttp.ClientResponse) -> bytes:
+    """As much as is kept. Left with bytes unread, aiohttp closes the connection instead of pooling it."""
     body = b""
     while chunk := await response.content.read(KEPT_BYTES - len(body)):
         body += chunk
-    if not response.content.at_eof():
-        response.close()
     return body
 
 

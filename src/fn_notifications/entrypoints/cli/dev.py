@@ -30,10 +30,12 @@ _COLOURS = {"delivered": "green", "sent": "green", "failed": "red", "in_doubt": 
 def run(arguments: argparse.Namespace) -> int:
     """Run until stopped."""
     settings = settings_here(Embed.EVERYTHING)
+    quiet = settings.telemetry if "LOG_LEVEL" in os.environ else evolve(settings.telemetry, log_level="warning")
     settings = evolve(
         on_this_machine(settings, settings.http.port if arguments.port is None else arguments.port),
         roles=frozenset(Role),
         intake=evolve(settings.intake, start="earliest"),
+        telemetry=quiet,
     )
     return until_stopped(_dev(settings, keep=arguments.keep))
 

@@ -90,7 +90,9 @@ class PeopleContract:
         for version in range(3):
             profile = (await dossier(stores, user())).profile
             saves = [
-                stores.people.save([evolve(profile, fields={"language": Known(f"l{n}", Source.USER, await now(stores))})])
+                stores.people.save(
+                    [evolve(profile, fields={"language": Known(f"l{n}", Source.USER, await now(stores))})]
+                )
                 for n in range(8)
             ]
             results = await asyncio.gather(*saves, return_exceptions=True)

@@ -86,11 +86,12 @@ async def point(stores: Stores, who: UserRef, channel: Channel = EMAIL) -> Conta
 
 
 async def meet(stores: Stores, who: UserRef, /, **fields: Any) -> None:
-    """Learn something of a person; a double underscore stands for the dot in a field's name."""
+    """Learn something of a person, later than all before; a double underscore stands for the dot in a field's name."""
     loaded = await stores.people.load([who])
+    profile = loaded.dossiers[who].profile
     said = {name.replace("__", "."): value for name, value in fields.items()}
-    fact = Fact(user=who, source=Source.USER, at=loaded.now, fields=said)
-    await stores.people.save([merge(loaded.dossiers[who].profile, [fact])])
+    at = max([loaded.now, *(known.at + timedelta(microseconds=1) for known in profile.fields.values())])
+    await stores.people.save([merge(profile, [Fact(user=who, source=Source.USER, at=at, fields=said)])])
 
 
 async def proposal(
@@ -115,9 +116,7 @@ async def proposal(
         metadata={"said by": "a test"},
         correlation_id=f"trace-{name}",
     )
-    notification = plan(
-        request, type_, loaded.dossiers[who].person, POLICY, loaded.now, chance=0.5, catalogue="test-1"
-    )
+    notification = plan(request, type_, loaded.dossiers[who].person, POLICY, loaded.now, chance=0.5, catalogue="test-1")
     return Proposal(notification=notification, window=type_.window)
 
 

@@ -1,0 +1,117 @@
+"""What every `EventLog` keeps to. Subclass, provide the `stores` fixture, and pytest runs the rules."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from fn_notifications.application.errors import Conflict
+from fn_notifications.application.ports.deliveries import Begun
+from fn_notifications.application.ports.eventlog import Entry
+from fn_notifications.application.receipts import judge
+from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.receipts import ReceiptKind
+from fn_notifications.testing.contracts.stores import (
+    ADA,
+    TENANT,
+    Stores,
+    answer,
+    begun,
+    meet,
+    receipt,
+    told,
+    user,
+)
+
+LAPSE = timedelta(minutes=10)
+"""Longer than a reader's lease."""
+
+
+class EventLogContract:
+    """Rules for the log of what happened, on its way out."""
+
+    async def test_entries_come_again_until_they_are_published(self, stores: Stores) -> None:
+        """Taken twice, the same twice; published, they are gone and the backlog is smaller."""
+        await _sent(stores, 3)
+        first = await stores.eventlog.take("relay", 2)
+        assert len(first) == 2
+        assert await stores.eventlog.take("relay", 2) == first
+        assert await stores.eventlog.backlog() == 3
+        await stores.eventlog.published("relay", first)
+        assert await stores.eventlog.backlog() == 1
+        (last,) = await stores.eventlog.take("relay", 2)
+        assert last not in first
+        await stores.eventlog.published("relay", [last])
+        assert await stores.eventlog.take("relay", 2) == []
+        assert await stores.eventlog.backlog() == 0
+
+    async def test_an_entry_says_what_happened_to_whom(self, stores: Stores) -> None:
+        """Keyed by the user, in the user's shard, with an id that is made from the change."""
+        (one,) = await _sent(stores, 1)
+        (entry,) = await stores.eventlog.take("relay", 10)
+        assert (entry.key, entry.topic) == (one.notification.user.user_id, "fn-notifications.notification.sent")
+        assert entry.data["notification_id"] == str(one.notification.id)
+        assert entry.data["tenant"] == TENANT
+        assert entry.id.startswith(one.delivery.key.event_key)
+
+    async def test_one_persons_entries_keep_their_order(self, stores: Stores) -> None:
+        """Sent before delivered, for every delivery, whatever the size of the pages."""
+        wave = await _sent(stores, 8)
+        reports = [receipt(one, ReceiptKind.DELIVERED, f"k{n}") for n, one in enumerate(wave)]
+        await stores.receipts.receive(reports)
+        await stores.receipts.apply(10, judge)
+        entries = await _all(stores, page=3)
+        versions: dict[str, list[int]] = {}
+        for entry in entries:
+            versions.setdefault(entry.data["delivery_id"], []).append(entry.data["version"])
+        assert len(versions) == 8
+        assert all(len(of_one) == 2 and of_one == sorted(of_one) for of_one in versions.values())
+
+    async def test_nothing_is_skipped_under_concurrent_writes(self, stores: Stores) -> None:
+        """Read while it is written: every entry once, none missing."""
+        for number in range(8):
+            await meet(stores, user(f"user{number}"), email=ADA.value)
+            await told(stores, user(f"user{number}"), f"n{number}")
+        wave = await begun(stores)
+        writes = asyncio.gather(*(stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED)]) for one in wave))
+        entries: list[Entry] = []
+        while not writes.done():
+            page = await stores.eventlog.take("relay", 3)
+            await stores.eventlog.published("relay", page)
+            entries += page
+        await writes
+        entries += await _all(stores, page=3)
+        assert sorted(entry.key for entry in entries) == sorted(one.notification.user.user_id for one in wave)
+
+    async def test_one_reader_at_a_time(self, stores: Stores) -> None:
+        """A second gets nothing until the first's lease runs out; then the first's word counts no more."""
+        await _sent(stores, 2)
+        held = await stores.eventlog.take("one", 10)
+        assert await stores.eventlog.take("two", 10) == []
+        with pytest.raises(Conflict):
+            await stores.eventlog.published("two", held)
+        await stores.advance(LAPSE)
+        assert await stores.eventlog.take("two", 10) == held
+        with pytest.raises(Conflict):
+            await stores.eventlog.published("one", held)
+        await stores.eventlog.published("two", held)
+        assert await stores.eventlog.backlog() == 0
+
+
+async def _sent(stores: Stores, count: int) -> Sequence[Begun]:
+    await meet(stores, user(), email=ADA.value)
+    for number in range(count):
+        await told(stores, user(), f"n{number}")
+    wave = await begun(stores)
+    await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED) for one in wave])
+    return wave
+
+
+async def _all(stores: Stores, page: int) -> list[Entry]:
+    entries: list[Entry] = []
+    while taken := await stores.eventlog.take("relay", page):
+        assert len(taken) <= page
+        await stores.eventlog.published("relay", taken)
+        entries += taken
+    return entries

@@ -1,0 +1,71 @@
+"""What contracts run against: services that are started once for the whole run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from tests.services.kafka import ApacheKafka, MissingKafkaError, apache_kafka
+from tests.services.postgres import PostgresServer, postgres_server
+from tests.services.stores import migrated
+from tests.services.streams import KafkaSubject
+
+from fn_notifications.adapters.kafka.embedded import EmbeddedBroker
+from fn_notifications.application.errors import MissingExtra
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def embedded_stream(embedded_broker: EmbeddedBroker) -> KafkaSubject:
+    subject = KafkaSubject(
+        bootstrap=embedded_broker.bootstrap, go_down=embedded_broker.go_down, come_up=embedded_broker.come_up
+    )
+    embedded_broker.create_topic(subject.topic, subject.partitions)
+    return subject
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[ApacheKafka]:
+    try:
+        with apache_kafka() as broker:
+            yield broker
+    except MissingKafkaError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def kafka_stream(kafka: ApacheKafka) -> KafkaSubject:
+    subject = KafkaSubject(bootstrap=kafka.bootstrap, go_down=kafka.kill, come_up=kafka.start)
+    topic = NewTopic(subject.topic, num_partitions=subject.partitions)
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    client.create_topics([topic])[subject.topic].result()
+    return subject
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server whose fresh databases are migrated."""
+    try:
+        with postgres_server() as server:
+            server.use_template(migrated)
+            yield server
+    except (LookupError, MissingExtra) as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    url = postgres.fresh_database()
+    yield url
+    postgres.drop(url)

@@ -19,7 +19,7 @@ from fn_notifications.simulator.server import Simulator
 from fn_notifications.testing.contracts.sending import ScriptedSenderContract, SenderContract, Subject
 
 NOWHERE = "http://127.0.0.1:1"
-DEADLINE = 1.0
+PATIENT, HASTY = 60.0, 1.0
 
 
 def now() -> datetime:
@@ -67,6 +67,7 @@ class TestLocal(SenderContract):
             mailbox=mailbox,
             address=addresses(request.param),
             requests=lambda: len(mailbox.messages()),
+            hasty=sender,
             unreachable=sender,
         )
 
@@ -75,13 +76,14 @@ class TestMemory(ScriptedSenderContract):
     @pytest.fixture(params=[EMAIL, SMS])
     def subject(self, request: pytest.FixtureRequest) -> Subject:
         mailbox = MemoryMailbox()
-        sender = MemorySender(mailbox, request.param, now, DEADLINE)
+        sender = MemorySender(mailbox, request.param, now, PATIENT)
         return Subject(
             sender=sender,
             channel=request.param,
             mailbox=mailbox,
             address=addresses(request.param),
             requests=lambda: len(mailbox.messages()),
+            hasty=MemorySender(mailbox, request.param, now),
             unreachable=sender,
         )
 
@@ -93,14 +95,15 @@ class TestSendGrid(ScriptedSenderContract):
             api_key=simulator.sendgrid_api_key,
             from_email=EmailAddress("hello@example.com"),
             base_url=simulator.base_url,
-            deadline=DEADLINE,
+            deadline=PATIENT,
         )
         return Subject(
             sender=SendGridSender(settings, transport),
             channel=EMAIL,
             mailbox=simulator,
             address=email,
-            requests=lambda: simulator.tally.requests_total,
+            requests=lambda: simulator.requests_total,
+            hasty=SendGridSender(evolve(settings, deadline=HASTY), transport),
             unreachable=SendGridSender(evolve(settings, base_url=NOWHERE), transport),
         )
 
@@ -115,14 +118,15 @@ class TestTwilio(ScriptedSenderContract):
             whatsapp_number=PhoneNumber("+15005550006"),
             status_callback_url="http://127.0.0.1:1/api/webhooks/twilio/status",
             base_url=simulator.base_url,
-            deadline=DEADLINE,
+            deadline=PATIENT,
         )
         return Subject(
             sender=TwilioSender(settings, request.param, transport),
             channel=request.param,
             mailbox=simulator,
             address=phone,
-            requests=lambda: simulator.tally.requests_total,
+            requests=lambda: simulator.requests_total,
+            hasty=TwilioSender(evolve(settings, deadline=HASTY), request.param, transport),
             unreachable=TwilioSender(evolve(settings, base_url=NOWHERE), request.param, transport),
         )
 

@@ -124,5 +124,6 @@ def subject_of(spoil: Callable[[Sender], Sender]) -> Subject:
         mailbox=mailbox,
         address=lambda word: PHONE.get(word, PhoneNumber("+15005550100")),
         requests=lambda: len(mailbox.messages()),
+        hasty=sender,
         unreachable=sender,
     )

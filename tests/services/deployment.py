@@ -5,12 +5,15 @@ import json
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 from attrs import define, field
 from confluent_kafka import Consumer, Producer
 
+from fn_notifications.adapters.kafka.settings import KafkaSettings
+from fn_notifications.adapters.kafka.topics import TOPICS_OUT, TopicSpec, create_topics
 from fn_notifications.entrypoints.embedded import free_port
 from fn_notifications.simulator.server import Simulator
 
@@ -84,6 +87,12 @@ class Deployment:
         out, err = await process.communicate()
         assert process.returncode == 0, err.decode()
         return out.decode()
+
+    async def prepare(self) -> None:
+        """The schema, and every topic."""
+        await self.command("migrate")
+        own = [TopicSpec(topic, 3, timedelta(days=1)) for topic in self.topics]
+        await create_topics(KafkaSettings(bootstrap=self.kafka), (*own, *TOPICS_OUT))
 
     async def start(self) -> None:
         """Start the service and wait until it answers."""

@@ -67,7 +67,7 @@ class KafkaSubject:
         impatient: dict[str, Any] = {
             "intake_start": "earliest",
             "keepalive": 0.05,
-            "session_timeout": 6.0,
+            "session_timeout": 3.0,
             "topic_refresh": 0.5,
             "publish_timeout": 2.0,
         }

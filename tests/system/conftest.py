@@ -45,7 +45,7 @@ def deploy(postgres, kafka_address, tmp_path, request):
                 more=more,
             )
             simulator.sendgrid_webhook_url = f"{deployment.url}/api/webhooks/sendgrid"
-            await deployment.command("migrate")
+            await deployment.prepare()
             try:
                 yield deployment
             finally:

@@ -22,6 +22,10 @@ _NUMBER: Final = re.compile(r"(?:\+|%2B)[1-9](?:[\s().\-/]{0,3}\d){6,}", re.IGNO
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+def _frozen(secrets: Iterable[str]) -> frozenset[str]:
+    return frozenset(secrets)
+
+
 @frozen
 class Redaction:
     """Takes out what looks like an email address or an E.164 number, and every secret it was told of.
@@ -30,7 +34,7 @@ class Redaction:
     characters are not looked for, they stand inside ordinary words; those of several lines are, line by line.
     """
 
-    secrets: frozenset[str] = field(default=frozenset(), converter=frozenset, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), converter=_frozen, repr=False)
     _pattern: re.Pattern[str] | None = field(init=False, repr=False)
 
     @_pattern.default

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.source import open_source
 from fn_notifications.adapters.local.sender import LocalMailbox
 from fn_notifications.adapters.memory.cache import MemoryPreferenceCache
+from fn_notifications.adapters.postgres.partitions import ensure_partitions
 from fn_notifications.adapters.postgres.pool import Database, open_pool
 from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
@@ -58,6 +60,7 @@ from fn_notifications.entrypoints.settings import Role, Settings
 
 _OFTEN: Final = 0.1
 _SELDOM: Final = 1.0
+_HOURLY: Final = 3600.0
 """Seconds a loop rests when there was nothing to do."""
 
 _CATALOGUE: Final = Path(str(resources.files("fn_notifications") / "catalogue"))
@@ -110,7 +113,7 @@ async def bootstrap(
             telemetry=telemetry,
             clock=_now,
         )
-        renderer = JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
+        renderer = renderer_of(catalogue)
         intake = Intake(
             catalogue=catalogue,
             people=stores.people,
@@ -188,6 +191,11 @@ def load_catalogue() -> Catalogue:
     """The shipped catalogue. Raises CatalogueError, naming every mistake."""
     document = tomllib.loads((_CATALOGUE / "findly.toml").read_text(encoding="utf-8"))
     return load(document, JmesPaths(), CanonicalAddresses(), zone)
+
+
+def renderer_of(catalogue: Catalogue) -> JinjaRenderer:
+    """The shipped templates."""
+    return JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
 
 
 def kafka_of(settings: Settings) -> KafkaSettings:
@@ -304,7 +312,14 @@ async def _loops(
     if Role.UPKEEP in settings.roles:
         upkeep = Upkeep(deliveries=stores.deliveries, catalogue=catalogue, policy=parts.policy, telemetry=telemetry)
         loops.append(Loop(name="upkeep", step=upkeep.once, idle=_SELDOM))
+        loops.append(Loop(name="partitions", step=partial(_make_partitions, stores.database), idle=_HOURLY))
     return loops
+
+
+async def _make_partitions(database: Database) -> int:
+    """Make those of the days and months ahead; the default partitions take rows until then."""
+    await ensure_partitions(database, _now())
+    return 0
 
 
 def _doors(context: Context, receipts: Receipts) -> tuple[Door, ...]:

@@ -73,6 +73,11 @@ class Simulator:
         """Whether a report is still on its way, or waiting to be."""
         return self._poster.busy
 
+    @property
+    def requests_total(self) -> int:
+        """Requests to send so far, refused ones too; `tally` counts the rest."""
+        return self.tally.requests_total
+
     def messages(self) -> Sequence[Delivered]:
         """See `Mailbox.messages`."""
         return self._inbox.messages()

@@ -51,8 +51,6 @@ def engine_with(clock):
     """An engine whose email goes to a given sender."""
 
     def make(sender, templates=TEMPLATES) -> MemoryEngine:
-        return MemoryEngine(
-            types=TYPES, templates=templates, clock=clock, chance=lambda: 0.5, senders={EMAIL: sender}
-        )
+        return MemoryEngine(types=TYPES, templates=templates, clock=clock, chance=lambda: 0.5, senders={EMAIL: sender})
 
     return make

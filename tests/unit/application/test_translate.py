@@ -46,9 +46,7 @@ def test_without_data_or_payload_the_top_level_is_the_body():
 
 
 def test_a_binary_cloud_event_is_the_structured_one():
-    headers = tuple(
-        (f"ce_{name}", str(value).encode()) for name, value in event(specversion="1.0").items()
-    )
+    headers = tuple((f"ce_{name}", str(value).encode()) for name, value in event(specversion="1.0").items())
     binary = read(record({"user_id": "u"}, headers=headers))
     assert binary == read(record(event(specversion="1.0", data={"user_id": "u"})))
 

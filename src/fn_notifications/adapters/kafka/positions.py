@@ -75,8 +75,10 @@ class Beginnings:
             TopicPartition(*each, starts[each] if lost[each] is None and self._is_fresh(each) else firsts[each])
             for each in unknown
         ]
-        for each in consumer.commit(offsets=found, asynchronous=False):
-            _require(each.error)
+        # A synchronous commit would block as long as the broker is away; asked for afterwards, it is there or not.
+        consumer.commit(offsets=found, asynchronous=True)
+        if any(each.offset < 0 for each in _committed(consumer, unknown)):
+            raise KafkaException(KafkaError(KafkaError._NO_OFFSET))  # noqa: SLF001 - a public name there
         for each in found:
             logger.info("%s [%d] is read from offset %d on", each.topic, each.partition, each.offset)
         return known + found

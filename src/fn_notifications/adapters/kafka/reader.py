@@ -229,7 +229,8 @@ class Reader:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._warned.clear()
         new: dict[Partition, int | None] = {(each.topic, each.partition): None for each in partitions}
-        places = self._locate(new)
+        # A consumer that is being closed waits for this callback, and its questions would get no answer.
+        places = [] if self.is_closing else self._locate(new)
         if not places:
             # Assigned as they are, and moved once there is an answer.
             self._lost = {**self._lost, **new}

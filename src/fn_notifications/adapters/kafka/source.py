@@ -10,10 +10,8 @@ away meanwhile is read again by its new owner, and `done` passes over it here.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Final
 
 from confluent_kafka import Consumer
 
@@ -21,19 +19,20 @@ from fn_notifications.adapters.kafka.faults import configured
 from fn_notifications.adapters.kafka.positions import Partition, Reset
 from fn_notifications.adapters.kafka.reader import Reader
 from fn_notifications.adapters.kafka.settings import KafkaSettings
+from fn_notifications.adapters.kafka.thread import JobThread
 from fn_notifications.application.errors import Misconfigured, Unavailable
 from fn_notifications.application.ports.events import Record
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
+
+FAREWELL: Final = 5.0
+"""Seconds for the last commit and for leaving the group."""
 
 
 class KafkaSource:
     """An `EventSource`; made by `open_source`."""
 
-    def __init__(self, reader: Reader, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, reader: Reader, thread: JobThread) -> None:
         self._reader = reader
         self._thread = thread
         self._taking = asyncio.Lock()
@@ -41,31 +40,24 @@ class KafkaSource:
 
     @property
     def assigned(self) -> frozenset[Partition]:
-        """The (topic, partition) pairs this member reads at present."""
+        """The (topic, partition) pairs this member reads at present, each from a place it knows."""
         return self._reader.assigned
 
     async def take(self, limit: int, wait: float) -> Sequence[Record]:
+        self._require_open()
         async with self._taking:
-            number, records = await self._run(self._reader.take, limit, wait, self._received)
+            number, records = await self._thread.run(self._reader.take, limit, wait, self._received)
             # No await in between: a caller that was cancelled has not received, and is offered the same again.
             self._received = number
             return records
 
     async def done(self, records: Sequence[Record]) -> None:
-        await self._run(self._reader.done, records)
+        self._require_open()
+        await self._thread.run(self._reader.done, records)
 
-    async def keep_polling(self, every: float) -> None:
-        """Stay a member while the application is busy; never returns. `every` in seconds."""
-        while True:
-            await asyncio.sleep(every)
-            # A fatal error is the next `take`'s to raise.
-            with suppress(Unavailable):
-                await self._run(self._reader.keep_alive)
-
-    async def _run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _require_open(self) -> None:
         if self._reader.is_closing:
             raise Unavailable("the Kafka source is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(job, *args, **kwargs))
 
 
 def log_reset(reset: Reset) -> None:
@@ -93,16 +85,33 @@ async def open_source(
         raise Misconfigured("KAFKA_TOPICS is empty: there is nothing to read")
     with configured("the Kafka consumer"):
         reader = Reader(lambda: Consumer(settings.consumer()), settings, on_reset)
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-source") as thread:
-        source = KafkaSource(reader, thread)
-        thread.submit(reader.join)
-        polling = loop.create_task(source.keep_polling(settings.keepalive))
-        try:
-            yield source
-        finally:
-            reader.interrupt()
-            polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await polling
-            await loop.run_in_executor(thread, reader.close)
+    thread = JobThread("kafka-source")
+    thread.start()
+    polling = asyncio.create_task(_keep_polling(reader, thread, settings.keepalive))
+    try:
+        yield KafkaSource(reader, thread)
+    finally:
+        reader.interrupt()
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+        await _leave(reader, thread)
+
+
+async def _keep_polling(reader: Reader, thread: JobThread, every: float) -> None:
+    """Join, then stay a member while the application is busy; never returns. `every` in seconds."""
+    await thread.run(reader.join)
+    while True:
+        await asyncio.sleep(every)
+        # What is wrong is for the next `take` to raise.
+        with suppress(Unavailable):
+            await thread.run(reader.keep_alive)
+
+
+async def _leave(reader: Reader, thread: JobThread) -> None:
+    """Close, but do not wait longer than `FAREWELL`: with the brokers away librdkafka waits a whole session."""
+    closing = asyncio.ensure_future(thread.run(reader.close))
+    await asyncio.wait([closing], timeout=FAREWELL)
+    thread.stop()
+    if not closing.done():
+        closing.cancel()
+        logger.warning("the group was not left in order; what was done last comes again")

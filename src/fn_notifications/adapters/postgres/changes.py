@@ -110,12 +110,8 @@ class Changed:
 
     def then(self, events: tuple[e.Event, ...], *, freed: bool = False) -> "Changed":
         """The same with more events."""
-        return evolve(
-            self,
-            events=(*self.events, *events),
-            after=self.after.with_events(events),
-            freed=self.freed or freed,
-        )
+        after = self.after.with_events(events)
+        return evolve(self, events=(*self.events, *events), after=after, freed=self.freed or freed)
 
     def place_after(self, now: datetime) -> Place:
         """Where the delivery, which is open, stands in the queue from now on."""

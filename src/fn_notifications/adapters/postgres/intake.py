@@ -48,18 +48,16 @@ CROSS JOIN LATERAL (
 """
 
 _LANES: Final = """
-SELECT i.user_id, i.channel, q.waiting, p.reachable
+SELECT i.user_id, i.channel, q.waiting, p.reachable IS NOT NULL AS reachable
 FROM json_to_recordset(%(lanes)s) AS i (tenant text, user_id text, channel text)
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting FROM due q
     WHERE q.tenant = i.tenant AND q.user_id = i.user_id AND q.channel = i.channel
 ) AS q
-CROSS JOIN LATERAL (
-    SELECT EXISTS (
-        SELECT FROM contact_points p
-        WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel AND p.lookup IS NOT NULL
-    ) AS reachable
-) AS p
+LEFT JOIN LATERAL (
+    SELECT true AS reachable FROM contact_points p
+    WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel AND p.lookup IS NOT NULL LIMIT 1
+) AS p ON true
 """
 
 _NOTIFICATIONS: Final = """

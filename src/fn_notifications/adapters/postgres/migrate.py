@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
+_IS_MADE: Final = "SELECT to_regclass('schema_migrations') IS NOT NULL AS made"
 _APPLIED: Final = "SELECT name, checksum FROM schema_migrations"
 _RECORD: Final = "INSERT INTO schema_migrations (name, checksum) VALUES (%(name)s, %(checksum)s)"
 
@@ -71,3 +72,14 @@ async def migrate(database: Database, migrations: Sequence[Migration] | None = N
         now = await store_time(connection)
     await ensure_partitions(database, now)
     return names
+
+
+async def pending(database: Database) -> Sequence[str]:
+    """The names of this version's files that are not applied yet. Changes nothing."""
+
+    async def work(connection: Connection) -> Sequence[str]:
+        (row,) = await fetch(connection, _IS_MADE)
+        applied = {one.name for one in await fetch(connection, _APPLIED)} if row.made else set()
+        return [one.name for one in shipped() if one.name not in applied]
+
+    return await database.run(work)

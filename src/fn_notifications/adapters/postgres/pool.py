@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from fn_notifications.adapters.postgres.errors import Clashed, Lost, Uncertain, translated
 from fn_notifications.adapters.postgres.rows import Row, dumps
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.errors import Refused, Unavailable
 
 Connection = psycopg.AsyncConnection[Any]
 T = TypeVar("T")
@@ -76,6 +76,8 @@ class Database:
             raise Unavailable("no connection to PostgreSQL was to be had in time") from None
         except psycopg.Error as error:
             raise translated(error, committing=committing) from None
+        except UnicodeEncodeError:
+            raise Refused("PostgreSQL cannot take a text that is not Unicode") from None
 
     async def run(
         self, work: Callable[[Connection], Awaitable[T]], *, repeatable: bool = True, snapshot: bool = False

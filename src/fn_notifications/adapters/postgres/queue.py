@@ -40,12 +40,17 @@ class Place:
 
         A lease also ends with the state it was taken in; only with a call on the wire it is always kept.
         """
-        due_at = delivery.due_at or self.due_at
-        place = evolve(self, due_at=due_at, status=delivery.status or "", awaits_contact=awaits_contact(delivery))
-        if delivery.status is Status.SENDING or (place.status == self.status and not freed):
-            return place
-        ready = delivery.status is Status.PENDING and due_at <= now
-        return evolve(place, ready=ready, lease_until=None, worker=None)
+        due_at, status = delivery.due_at or self.due_at, delivery.status or ""
+        kept = status == Status.SENDING or (status == self.status and not freed)
+        return evolve(
+            self,
+            due_at=due_at,
+            status=status,
+            awaits_contact=awaits_contact(delivery),
+            ready=self.ready if kept else status == Status.PENDING and due_at <= now,
+            lease_until=self.lease_until if kept else None,
+            worker=self.worker if kept else None,
+        )
 
     def row(self) -> dict[str, Any]:
         """For a statement."""

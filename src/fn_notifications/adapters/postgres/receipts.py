@@ -20,20 +20,21 @@ from fn_notifications.application.ports.receipts import Applied, Judge
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
-from fn_notifications.domain.identity import digest, parse_attempt_id
+from fn_notifications.domain.identity import attempt_id, digest, parse_attempt_id
 from fn_notifications.domain.receipts import CAUSES, Receipt, ReceiptKind
 
 EARLY: Final = timedelta(minutes=5)
 """How long a receipt waits for its attempt to become known."""
 
 _NONE: Final = UUID(int=0)
+_MOST: Final = 2**15 - 1
 
 _STORE: Final = """
 INSERT INTO receipts
-    (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, delivery_no, attempt_id,
-     provider_id, channel, code, hard, applied, address)
-SELECT tenant, notification_id, key, provider, provider_key, kind, at, t.now, t.now, delivery_no, attempt_id,
-       provider_id, channel, code, hard, false, address
+    (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, delivery_no, attempt_no,
+     attempt_id, provider_id, channel, code, hard, applied, address)
+SELECT tenant, notification_id, key, provider, provider_key, kind, at, t.now, t.now, delivery_no, attempt_no,
+       attempt_id, provider_id, channel, code, hard, false, address
 FROM json_populate_recordset(NULL::receipts, %(receipts)s), (SELECT fn_now() AS now) AS t
 ON CONFLICT (tenant, notification_id, key) DO NOTHING
 RETURNING 1
@@ -46,10 +47,13 @@ ORDER BY r.look_at LIMIT %(limit)s
 FOR NO KEY UPDATE SKIP LOCKED
 """
 
+# An update that always finds its rows by their key: they are there and locked, so each is a conflict.
 _SETTLE: Final = """
-UPDATE receipts r SET applied = i.applied, look_at = i.look_at
-FROM json_populate_recordset(NULL::receipts, %(receipts)s) AS i
-WHERE r.tenant = i.tenant AND r.notification_id = i.notification_id AND r.key = i.key
+INSERT INTO receipts
+    (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, hard, applied)
+SELECT tenant, notification_id, key, '', '', '', look.now, look.now, look_at, false, applied
+FROM json_populate_recordset(NULL::receipts, %(receipts)s), (SELECT fn_now() AS now) AS look
+ON CONFLICT (tenant, notification_id, key) DO UPDATE SET applied = excluded.applied, look_at = excluded.look_at
 """
 
 
@@ -81,7 +85,7 @@ class PostgresReceipts:
         return await self.database.run(work)
 
     async def _apply(self, connection: Connection, rows: Sequence[Row], judge: Judge) -> Applied:
-        taken = [(row, self._receipt(row)) for row in rows]
+        taken = [(row, receipt_of(row, self.seals)) for row in rows]
         aggregates = Aggregates(self.seals)
         named = {key for row, _ in taken if (key := _key(row))}
         places = await aggregates.lock(connection, named)
@@ -91,7 +95,7 @@ class PostgresReceipts:
         settled: list[dict[str, Any]] = []
         for row, receipt in taken:
             change = _current(_key(row), changes, places, wholes)
-            known = receipt.attempt_id is None or (change is not None and _names_attempt(receipt, change))
+            known = receipt.attempt_id is None or (change and row.attempt_no <= len(change.after.attempts))
             if known and change is not None:
                 changes[change.before.key] = _judged(change, receipt, judge, now)
             age = now - row.received_at
@@ -102,7 +106,7 @@ class PostgresReceipts:
                     "tenant": row.tenant,
                     "notification_id": row.notification_id,
                     "key": row.key,
-                    "applied": known,
+                    "applied": bool(known),
                     "look_at": later,
                 }
             )
@@ -127,28 +131,26 @@ class PostgresReceipts:
                 )
 
     def _row(self, receipt: Receipt) -> dict[str, Any]:
-        named = parse_attempt_id(receipt.attempt_id or "")
+        notification_id, delivery_no, attempt_no = _named(receipt) or (_NONE, None, None)
         key = digest("receipt", receipt.provider, receipt.key)
         address = receipt.address
         return {
             "tenant": self.tenant,
-            "notification_id": named[0] if named else _NONE,
+            "notification_id": notification_id,
             "key": key,
             "provider": receipt.provider,
             "provider_key": receipt.key,
             "kind": receipt.kind,
             "at": receipt.at,
-            "delivery_no": named[1] if named and named[1] in _SMALL else None,
-            "attempt_id": receipt.attempt_id,
+            "delivery_no": delivery_no,
+            "attempt_no": attempt_no,
+            "attempt_id": receipt.attempt_id if delivery_no is None else None,
             "provider_id": receipt.provider_id,
             "channel": receipt.channel,
             "code": receipt.code,
             "hard": receipt.hard,
             "address": self.seals.seal_address(address, *_place(self.tenant, key)) if address else None,
         }
-
-    def _receipt(self, row: Row) -> Receipt:
-        return receipt_of(row, self.seals)
 
 
 def receipt_of(row: Row, seals: Seals) -> Receipt:
@@ -158,7 +160,7 @@ def receipt_of(row: Row, seals: Seals) -> Receipt:
         key=row.provider_key,
         kind=ReceiptKind(row.kind),
         at=row.at,
-        attempt_id=row.attempt_id,
+        attempt_id=_attempt_of(row),
         provider_id=row.provider_id,
         channel=row.channel and Channel(row.channel),
         address=row.address and seals.open_address(row.address, *_place(row.tenant, row.key)),
@@ -167,8 +169,17 @@ def receipt_of(row: Row, seals: Seals) -> Receipt:
     )
 
 
-_SMALL: Final = range(1, 32768)
-"""Delivery numbers there can be."""
+def _named(receipt: Receipt) -> tuple[UUID, int, int] | None:
+    """The attempt a receipt names, if it can be one of ours."""
+    named = parse_attempt_id(receipt.attempt_id or "")
+    return named if named and max(named[1:]) <= _MOST else None
+
+
+def _attempt_of(row: Row) -> str | None:
+    if row.delivery_no is None:
+        name: str | None = row.attempt_id
+        return name
+    return attempt_id(row.notification_id, row.delivery_no, row.attempt_no)
 
 
 def _place(tenant: str, key: bytes) -> tuple[str, ...]:
@@ -191,11 +202,6 @@ def _current(
     if key is None or key not in places:
         return None
     return changes.get(key) or unchanged(wholes[key.tenant, key.notification_id], key, places[key])
-
-
-def _names_attempt(receipt: Receipt, change: Changed) -> bool:
-    named = parse_attempt_id(receipt.attempt_id or "")
-    return named is not None and 1 <= named[2] <= len(change.after.attempts)
 
 
 def _judged(change: Changed, receipt: Receipt, judge: Judge, now: datetime) -> Changed:

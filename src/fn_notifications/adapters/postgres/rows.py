@@ -13,6 +13,7 @@ from fn_notifications.domain.catalogue import Priority
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.events import Attempt, Event, Evidence
+from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.outcome import Scope
@@ -34,17 +35,15 @@ def dumps(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    match value:
-        case UUID():
-            return str(value)
-        case datetime():
-            return value.isoformat()
-        case bytes():
-            return f"\\x{value.hex()}"
-        case Mapping():
-            return dict(value)
-        case _:
-            raise TypeError
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
 
 
 def key_row(key: DeliveryKey) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def attempt_row(key: DeliveryKey, attempt: Attempt) -> dict[str, Any]:
         "notification_id": key.notification_id,
         "delivery_no": key.no,
         "no": attempt.no,
-        "id": attempt.id,
+        "id": None if attempt.id == attempt_id(key.notification_id, key.no, attempt.no) else attempt.id,
         "route": attempt.route,
         "started_at": attempt.started_at,
         "epoch": attempt.epoch,
@@ -157,7 +156,7 @@ def attempt_of(row: Row) -> Attempt:
     """An attempt as stored."""
     return Attempt(
         no=row.no,
-        id=row.id,
+        id=row.id or attempt_id(row.notification_id, row.delivery_no, row.no),
         route=row.route,
         started_at=row.started_at,
         epoch=row.epoch,

@@ -43,4 +43,4 @@ class Seals:
 
 
 def _context(row: tuple[str, ...]) -> bytes:
-    return json.dumps(row).encode()
+    return "\0".join(row).encode()  # what a text column holds has no NUL

@@ -34,22 +34,37 @@ CROSS JOIN LATERAL (
 ) AS s
 """
 
+# Found by address, locked in the order of their keys, as everybody locks them; by then one may have moved on.
 _LOCK_POINTS: Final = """
+WITH found AS MATERIALIZED (
+    SELECT p.tenant, p.user_id, p.channel, p.lookup
+    FROM json_to_recordset(%(addresses)s) AS i (tenant text, channel text, lookup bytea)
+    CROSS JOIN LATERAL (
+        SELECT p.tenant, p.user_id, p.channel, p.lookup FROM contact_points p
+        WHERE p.tenant = i.tenant AND p.channel = i.channel AND p.lookup = i.lookup OFFSET 0
+    ) AS p
+    ORDER BY p.tenant, p.user_id, p.channel
+)
 SELECT p.tenant, p.user_id, p.channel, p.lookup
-FROM contact_points p
-WHERE (p.tenant, p.channel, p.lookup) IN (
-    SELECT i.tenant, i.channel, i.lookup
-    FROM json_to_recordset(%(addresses)s) AS i (tenant text, channel text, lookup bytea))
-ORDER BY p.tenant, p.user_id, p.channel
-FOR NO KEY UPDATE OF p
+FROM found f
+CROSS JOIN LATERAL (
+    SELECT p.tenant, p.user_id, p.channel, p.lookup FROM contact_points p
+    WHERE p.tenant = f.tenant AND p.user_id = f.user_id AND p.channel = f.channel AND p.lookup = f.lookup
+    FOR NO KEY UPDATE
+) AS p
 """
 
+# An update that always finds its rows by their key: they are there and locked, so each is a conflict.
 _SUPPRESS: Final = """
-UPDATE contact_points p
-SET suppression_cause = i.cause, suppressed_at = i.at, consent_epoch = p.consent_epoch + 1
-FROM json_to_recordset(%(points)s) AS i (tenant text, user_id text, channel text, cause text, at timestamptz)
-WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel
-  AND (p.suppression_cause, p.suppressed_at) IS DISTINCT FROM (i.cause, i.at)
+INSERT INTO contact_points AS p
+    (tenant, user_id, channel, suppression_cause, suppressed_at, consent_epoch, recent, global_enabled)
+SELECT tenant, user_id, channel, suppression_cause, suppressed_at, 0, '{}', true
+FROM json_populate_recordset(NULL::contact_points, %(points)s)
+ON CONFLICT (tenant, user_id, channel) DO UPDATE SET
+    suppression_cause = excluded.suppression_cause, suppressed_at = excluded.suppressed_at,
+    consent_epoch = p.consent_epoch + 1
+WHERE (p.suppression_cause, p.suppressed_at)
+    IS DISTINCT FROM (excluded.suppression_cause, excluded.suppressed_at)
 """
 
 
@@ -97,8 +112,8 @@ async def _tell_points(connection: Connection, addresses: Collection[AddressKey]
                 "tenant": row.tenant,
                 "user_id": row.user_id,
                 "channel": row.channel,
-                "cause": suppression and suppression.cause,
-                "at": suppression and suppression.at,
+                "suppression_cause": suppression and suppression.cause,
+                "suppressed_at": suppression and suppression.at,
             }
         )
     await execute(connection, _SUPPRESS, points=rows)

@@ -3,12 +3,11 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 
 from fn_notifications.adapters.kafka.topics import missing_topics
 from fn_notifications.adapters.postgres.migrate import pending
-from fn_notifications.application.errors import PortError
-from fn_notifications.entrypoints.bootstrap import kafka_of, load_catalogue, open_database
+from fn_notifications.application.errors import Misconfigured, PortError
+from fn_notifications.entrypoints.bootstrap import kafka_of, load_catalogue, open_database, renderer_of
 from fn_notifications.entrypoints.cli.context import settings_here
 from fn_notifications.entrypoints.registry import provider, resolve
 from fn_notifications.entrypoints.settings import Embed, Settings
@@ -26,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _described(settings: Settings) -> Iterator[str]:
     catalogue = load_catalogue()
+    if problems := renderer_of(catalogue).problems():
+        raise Misconfigured("templates: " + "; ".join(problems))
     yield f"environment  {settings.environment}, roles {', '.join(sorted(settings.roles))}"
     yield f"catalogue    {len(catalogue.types)} notification types, {len(catalogue.events)} event types"
     for channel, lane in settings.lanes.items():
@@ -69,9 +70,7 @@ def _probes(settings: Settings) -> Iterator[tuple[str, Callable[[], Awaitable[st
     if redis is not None:
 
         async def cache() -> str:
-            async with AsyncExitStack() as stack:
-                ping = resolve("fn_notifications.adapters.redis.cache:ping")
-                await ping(redis.reveal(), stack)
+            await resolve("fn_notifications.adapters.redis.cache:ping")(redis.reveal())
             return "answers"
 
         yield "cache", cache

@@ -48,7 +48,8 @@ def database_of_running() -> Settings:
 @asynccontextmanager
 async def telemetry_of(settings: Settings) -> AsyncIterator[OtelTelemetry]:
     """Logs to stderr as the settings say, with the settings' own warnings first; measurements in this process."""
-    redaction = Redaction(_secrets(settings))
+    secrets = list(_secrets(settings))
+    redaction = Redaction(secrets)
     logs = configure_logs(
         settings.telemetry.log_level, json=settings.telemetry.log_json, stream=sys.stderr, redaction=redaction
     )

@@ -1,6 +1,7 @@
 """`fn-notifications`: parse, call, say what went wrong in one sentence."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ _COMMANDS = "fn_notifications.entrypoints.cli"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 it failed, 2 the input or the configuration is wrong."""
     arguments = _parser().parse_args(argv)
+    # A command says what went wrong itself; `serve`, `dev` and `demo` send what libraries log where logs go.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         command = resolve(f"{_COMMANDS}.{arguments.command}:run")
         code: int = command(arguments)

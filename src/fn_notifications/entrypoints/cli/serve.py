@@ -3,7 +3,8 @@
 import argparse
 from contextlib import AsyncExitStack
 
-from fn_notifications.adapters.postgres.migrate import migrate
+from fn_notifications.adapters.postgres.migrate import migrate, pending
+from fn_notifications.application.errors import Misconfigured
 from fn_notifications.entrypoints.bootstrap import bootstrap, open_database
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.embedded import embedded, on_this_machine
@@ -24,14 +25,17 @@ def run(arguments: argparse.Namespace) -> int:
 async def _serve(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(telemetry_of(settings))
-        mailbox = None
+        mailbox, ours = None, settings.embeds_database
         if settings.embedded:
             settings = on_this_machine(settings, settings.http.port)
             parts = await stack.enter_async_context(embedded(settings, settings.state_dir))
             settings, mailbox = parts.settings, parts.simulator
             telemetry.log("warning", "service.embedded", parts=", ".join(parts.parts))
-            async with open_database(settings) as database:
+        async with open_database(settings) as database:
+            if ours:
                 await migrate(database)
+            elif missing := await pending(database):
+                raise Misconfigured(f"the database lacks {', '.join(missing)}: run `fn-notifications migrate` first")
         service = await stack.enter_async_context(bootstrap(settings, telemetry, mailbox=mailbox))
         roles = ", ".join(sorted(settings.roles))
         await service.run(lambda: telemetry.log("info", "service.started", port=settings.http.port, roles=roles))

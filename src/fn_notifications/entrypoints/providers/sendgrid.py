@@ -26,7 +26,7 @@ def sender(context: Context, channel: Channel) -> Sender:
         from_name=mail.name,
         reply_to=mail.reply_to,
         base_url=account.base_url,
-        deadline=context.settings.lanes[channel].deadline,
+        deadline=context.deadline(channel),
     )
     return SendGridSender(settings, context.transport)
 

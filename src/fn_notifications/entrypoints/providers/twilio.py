@@ -29,7 +29,7 @@ def sender(context: Context, channel: Channel) -> Sender:
         messaging_service_sid=account.messaging_service,
         status_callback_url=context.settings.http.public_url + STATUS,
         base_url=account.base_url,
-        deadline=context.settings.lanes[channel].deadline,
+        deadline=context.deadline(channel),
     )
     return TwilioSender(settings, channel, context.transport)
 

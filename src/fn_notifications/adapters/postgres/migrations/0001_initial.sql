@@ -169,7 +169,7 @@ CREATE TABLE attempts (
     no              smallint    NOT NULL,
     evidence        smallint    NOT NULL,
     tenant          text        NOT NULL,
-    id              text        NOT NULL,
+    id              text,
     route           text        NOT NULL,
     scope           text,
     code            text,
@@ -177,6 +177,7 @@ CREATE TABLE attempts (
     digest          text,
     PRIMARY KEY (tenant, notification_id, delivery_no, no)
 ) PARTITION BY RANGE (notification_id);
+COMMENT ON COLUMN attempts.id IS 'NULL: made from the key, as ids of attempts are';
 COMMENT ON COLUMN attempts.epoch IS 'The consent epoch that was read under lock when this attempt was allowed';
 
 CREATE TABLE receipts (
@@ -185,6 +186,7 @@ CREATE TABLE receipts (
     received_at     timestamptz NOT NULL,
     look_at         timestamptz,
     delivery_no     smallint,
+    attempt_no      smallint,
     hard            boolean     NOT NULL,
     applied         boolean     NOT NULL,
     tenant          text        NOT NULL,
@@ -200,7 +202,8 @@ CREATE TABLE receipts (
     PRIMARY KEY (tenant, notification_id, key)
 ) PARTITION BY RANGE (notification_id);
 COMMENT ON COLUMN receipts.look_at IS 'When it wants to be looked at next; NULL when it was applied, or given up';
-COMMENT ON COLUMN receipts.notification_id IS 'As its attempt says; the nil UUID when it names none';
+COMMENT ON COLUMN receipts.notification_id IS 'As its attempt says; the nil UUID when it names none of ours';
+COMMENT ON COLUMN receipts.attempt_id IS 'What it names instead';
 CREATE INDEX receipts_waiting ON receipts (look_at) WHERE look_at IS NOT NULL;
 
 -- The queue ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,195 @@
+"""Statements find their rows by an index on a table that was empty when it was analysed and has just been filled."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.services.stores import postgres_stores
+
+from fn_notifications.adapters.postgres import (
+    aggregates,
+    changes,
+    deliveries,
+    eventlog,
+    history,
+    intake,
+    people,
+    points,
+    receipts,
+    suppressions,
+)
+from fn_notifications.adapters.postgres.pool import Connection, fetch
+from fn_notifications.domain.identity import first_id_at
+
+pytestmark = pytest.mark.external
+
+COST = re.compile(r"Seq Scan on \S+.*?\.\.(\d+)")
+START = datetime(2026, 6, 1, tzinfo=UTC)
+ROWS = 20_000
+BATCH = 200
+
+FILL = (
+    """
+    INSERT INTO due (notification_id, rank, due_at, expires_at, no, priority, ready, awaits_contact, tenant, user_id,
+                     channel, status, lease_until)
+    SELECT id, n % 7, t.now, t.now + interval '1 day', 1, n % 4, n % 2 = 0, n % 5 = 0, 'default', 'user-' || n, 'email',
+           (ARRAY['pending', 'sending', 'in_doubt'])[n % 3 + 1], CASE WHEN n % 4 = 1 THEN t.now END
+    FROM rows
+    """,
+    """
+    INSERT INTO notifications (id, event_at, created_at, expires_at, priority, explicit, tenant, user_id, type,
+                               catalogue, identity, sealed)
+    SELECT id, t.now, t.now, t.now, 1, false, 'default', 'user-' || n, 'news', 'c', '', '' FROM rows
+    """,
+    """
+    INSERT INTO deliveries (notification_id, expires_at, version, no, resends, tenant, channel, status, rest)
+    SELECT id, t.now, 1, 1, 0, 'default', 'email', 'pending', 'pending' FROM rows
+    """,
+    """
+    INSERT INTO attempts (notification_id, started_at, epoch, delivery_no, no, evidence, tenant, route)
+    SELECT id, t.now, 1, 1, 1, 0, 'default', 'route-a' FROM rows
+    """,
+    """
+    INSERT INTO receipts (notification_id, at, received_at, look_at, delivery_no, attempt_no, hard, applied, tenant,
+                          key, provider, provider_key, kind)
+    SELECT id, t.now, t.now, t.now, 1, 1, true, false, 'default', decode(md5(n::text), 'hex'), 'p', n::text, 'delivered'
+    FROM rows
+    """,
+    """
+    INSERT INTO user_preferences (tenant, user_id, version, fields) SELECT 'default', 'user-' || n, 1, '{}' FROM rows
+    """,
+    """
+    INSERT INTO contact_points (consent_epoch, global_enabled, tenant, user_id, channel, lookup, recent)
+    SELECT 1, true, 'default', 'user-' || n, 'email', decode(md5(n::text), 'hex'), '{}' FROM rows
+    """,
+    """
+    INSERT INTO suppressions (at, lifted, tenant, channel, lookup, cause)
+    SELECT t.now, false, 'default', 'email', decode(md5(n::text), 'hex'), 'stop' FROM rows
+    """,
+    """
+    INSERT INTO event_identities (at, tenant, identity, digest)
+    SELECT t.now, 'default', decode(md5(n::text), 'hex'), '' FROM rows
+    """,
+    """
+    INSERT INTO requests (tenant, identity, user_id, type, outcome, decisions, duplicate_of)
+    SELECT 'default', decode(md5(n::text), 'hex'), 'user-' || n, 'news', 'duplicate', '[]', id FROM rows
+    """,
+    """
+    INSERT INTO event_log (at, shard, id, topic, key, data) SELECT t.now, n % 16, n, 't', 'k', '{}' FROM rows
+    """,
+)
+"""Statements over `rows` (n, id) and `t` (now)."""
+
+SOURCE = (
+    "(SELECT n, overlay('{first}' placing lpad(to_hex(n), 12, '0') from 25)::uuid AS id "
+    "FROM generate_series(1, {rows}) AS n) AS rows, "
+    "(SELECT fn_now() AS now) AS t"
+)
+
+
+def parameters(first: UUID) -> dict[str, Any]:
+    ids = [UUID(int=first.int + number) for number in range(1, BATCH + 1)]
+    user = [f"user-{number}" for number in range(1, BATCH + 1)]
+    key = [{"tenant": "default", "notification_id": id_, "no": 1} for id_ in ids]
+    lane = [{"tenant": "default", "user_id": name, "channel": "email"} for name in user]
+    digests = [bytes.fromhex(f"{number:032x}") for number in range(BATCH)]
+    return {
+        "keys": key,
+        "receipts": [{**one, "key": each} for one, each in zip(key, digests, strict=True)],
+        "ids": [{"tenant": "default", "id": id_} for id_ in ids],
+        "leases": [{**one, "token": 1} for one in key],
+        "users": lane,
+        "points": lane,
+        "lanes": lane,
+        "wanted": [{"channel": "email", "wanted": BATCH}, {"channel": "sms", "wanted": BATCH}],
+        "addresses": [{"tenant": "default", "channel": "email", "lookup": one} for one in digests],
+        "events": [{"tenant": "default", "identity": one} for one in digests],
+        "requests": [{"tenant": "default", "identity": one, "user_id": "user-1", "type": "news"} for one in digests],
+        "deliveries": [],
+        "attempts": [],
+        "places": [],
+        "settled": key,
+        "log": [],
+        "profiles": [],
+        "reachable": lane,
+        "limit": BATCH,
+        "lease": 60,
+        "worker": "w",
+        "reader": "r",
+        "tenant": "default",
+        "id": str(ids[0]),
+        "user_id": "user-1",
+    }
+
+
+STATEMENTS = {
+    "lock": aggregates._LOCK,
+    "read": aggregates._READ,
+    "attempts": aggregates._ATTEMPTS,
+    "write": changes._WRITE,
+    "lock notifications": changes._LOCK_NOTIFICATIONS,
+    "statuses": changes._STATUSES,
+    "promote": deliveries._PROMOTE,
+    "claim": deliveries._CLAIM,
+    "release": deliveries._RELEASE,
+    "overdue": deliveries._OVERDUE,
+    "points of users": points._OF_USERS_LOCKED,
+    "points": points._LOCKED,
+    "profiles": people._READ,
+    "lock profiles": people._LOCK,
+    "write profiles": people._WRITE,
+    "suppressions": suppressions._IN_FORCE,
+    "points of addresses": suppressions._LOCK_POINTS,
+    "known events": intake._KNOWN,
+    "lanes": intake._LANES,
+    "receipts": receipts._TAKE,
+    "settle receipts": receipts._SETTLE,
+    "suppress": suppressions._SUPPRESS,
+    "entries": eventlog._TAKE,
+    "decisions": history._DECISIONS,
+    "repeats": history._REPEATS,
+    "recent": history._RECENT,
+    "recent of a user": history._RECENT_OF_USER,
+}
+
+
+async def test_no_statement_scans_a_table(postgres_url: str) -> None:
+    """Neither with the statistics of the empty tables nor with new ones."""
+    async with postgres_stores(postgres_url, size=1) as (stores, database):
+        first = first_id_at((await stores.people.load([])).now - timedelta(minutes=1))
+        async with database.transaction() as connection:
+            await fill(connection, first)
+            stale = {name: scans(await plan(connection, one, parameters(first))) for name, one in STATEMENTS.items()}
+            await connection.execute("ANALYZE")
+            fresh = {name: scans(await plan(connection, one, parameters(first))) for name, one in STATEMENTS.items()}
+    assert {name: found for name, found in stale.items() if found} == {}
+    assert {name: found for name, found in fresh.items() if found} == {}
+
+
+async def test_a_scan_would_be_seen(postgres_url: str) -> None:
+    """The test above can fail."""
+    async with postgres_stores(postgres_url, size=1) as (_, database), database.transaction() as connection:
+        await fill(connection, first_id_at(START))
+        assert scans(await plan(connection, "SELECT * FROM due WHERE rank = 3", {}))
+
+
+async def fill(connection: Connection, first: UUID) -> None:
+    await connection.execute("ANALYZE")
+    source = SOURCE.format(first=first, rows=ROWS)
+    for statement in FILL:
+        await connection.execute(statement.replace("FROM rows", f"FROM {source}"))
+    await connection.execute("UPDATE event_log_shards SET reader = 'r', lease_until = 'infinity'")
+
+
+async def plan(connection: Connection, statement: str, values: Mapping[str, Any]) -> str:
+    named = {name: value for name, value in values.items() if f"%({name})s" in statement}
+    rows = await fetch(connection, "EXPLAIN " + statement, **named)
+    return "\n".join(row[0] for row in rows)
+
+
+def scans(text: str) -> list[str]:
+    """Sequential scans that read something: of an empty partition there is no cheaper way."""
+    return [line for line in text.splitlines() if (cost := COST.search(line)) and float(cost[1]) > 100]

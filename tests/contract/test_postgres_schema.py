@@ -1,0 +1,274 @@
+"""The schema: brought up to date by anybody at any time, cut into partitions, and without a readable address in it."""
+
+import asyncio
+import base64
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from attrs import evolve
+from psycopg.sql import SQL, Identifier
+from tests.services.postgres import PostgresServer
+from tests.services.stores import postgres_stores
+
+from fn_notifications.adapters.postgres.migrate import Migration, migrate, shipped
+from fn_notifications.adapters.postgres.partitions import TABLES, ensure_partitions
+from fn_notifications.adapters.postgres.pool import Database, fetch, open_pool
+from fn_notifications.application.errors import Misconfigured, Refused
+from fn_notifications.application.ports.intake import Batch, EventOutcome, Original, Position
+from fn_notifications.application.receipts import judge
+from fn_notifications.domain.address import EMAIL, SMS, EmailAddress, PhoneNumber
+from fn_notifications.domain.identity import first_id_at
+from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.receipts import Receipt, ReceiptKind
+from fn_notifications.testing.contracts.stores import (
+    BOTH,
+    TENANT,
+    Stores,
+    answer,
+    begun,
+    dead,
+    event,
+    meet,
+    now,
+    proposal,
+    receipt,
+    start,
+    stop,
+    stored,
+    user,
+)
+
+pytestmark = pytest.mark.external
+
+MARCH = datetime(2031, 3, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def empty_url(postgres: PostgresServer) -> Iterator[str]:
+    """A database nobody migrated."""
+    name = Identifier(f"empty_{uuid4().hex}")
+    parts = urlsplit(postgres.url)
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        yield f"{parts.scheme}://{parts.netloc}/{name.as_string(None).strip(chr(34))}?{parts.query}"
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+async def empty(empty_url: str) -> AsyncIterator[Database]:
+    async with open_pool(empty_url, size=6) as database:
+        yield database
+
+
+@pytest.fixture
+async def world(postgres_url: str) -> AsyncIterator[tuple[Stores, Database]]:
+    async with postgres_stores(postgres_url) as world:
+        yield world
+
+
+class TestMigrations:
+    async def test_every_file_is_applied_once(self, empty: Database) -> None:
+        assert await migrate(empty) == [one.name for one in shipped()]
+        assert await migrate(empty) == []
+
+    async def test_of_many_at_once_one_applies(self, empty: Database) -> None:
+        applied = await asyncio.gather(*(migrate(empty) for _ in range(5)))
+        assert sorted(map(len, applied)) == [0, 0, 0, 0, len(shipped())]
+
+    async def test_an_edited_file_is_refused(self, empty: Database) -> None:
+        await migrate(empty)
+        edited = [evolve(one, statements=one.statements + "\nSELECT 1;") for one in shipped()]
+        more = Migration(name="9999_more.sql", statements="CREATE TABLE more ()")
+        with pytest.raises(Misconfigured, match=shipped()[0].name):
+            await migrate(empty, [*edited, more])
+        assert await tables(empty, "more") == []
+
+    async def test_line_ends_are_no_edit(self, empty: Database) -> None:
+        await migrate(empty)
+        assert await migrate(empty, [evolve(o, statements=o.statements.replace("\n", "\r\n")) for o in shipped()]) == []
+
+    async def test_all_or_nothing(self, empty: Database) -> None:
+        good = Migration(name="9998_good.sql", statements="CREATE TABLE good ()")
+        bad = Migration(name="9999_bad.sql", statements="CREATE TABLE bad (); SELECT no_such_function()")
+        with pytest.raises(Misconfigured):
+            await migrate(empty, [*shipped(), good, bad])
+        assert await tables(empty, "%") == []
+
+    async def test_what_a_newer_version_applied_is_left_alone(self, empty: Database) -> None:
+        more = Migration(name="9999_more.sql", statements="CREATE TABLE more ()")
+        await migrate(empty, [*shipped(), more])
+        assert await migrate(empty) == []
+
+
+class TestPartitions:
+    async def test_the_present_has_partitions_of_its_own(self, world: tuple[Stores, Database]) -> None:
+        """Nothing of now, or of the months around it, lies in a default partition."""
+        stores, database = world
+        await meet(stores, user(), email="ada@example.com")
+        await stored(stores, event("one", await proposal(stores, user(), "one")))
+        (one,) = await begun(stores)
+        await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED)])
+        await stores.receipts.receive([receipt(one, ReceiptKind.DELIVERED, "k")])
+        for cut in TABLES:
+            assert await rows_of(database, f"{cut.table}_default") == 0
+            assert await rows_of(database, cut.table) == 1
+
+    async def test_a_late_partition_takes_its_rows_along(self, world: tuple[Stores, Database]) -> None:
+        """Rows that came before their partition move into it, and updates find them there."""
+        stores, database = world
+        await meet(stores, user(), email="ada@example.com")
+        early = await proposal(stores, user(), "early", at=MARCH)
+        await stored(stores, event("early", early))
+        assert await rows_of(database, "notifications_default") == 1
+        await asyncio.gather(*(ensure_partitions(database, MARCH) for _ in range(3)))
+        assert await rows_of(database, "notifications_default") == 0
+        assert await rows_of(database, "notifications_203103") == 1
+        assert await rows_of(database, "deliveries_203103") == 1
+        (one,) = await begun(stores)
+        assert one.notification.id == early.notification.id
+
+    async def test_there_is_one_before_and_three_ahead(self, world: tuple[Stores, Database]) -> None:
+        _, database = world
+        await ensure_partitions(database, MARCH.replace(month=12))
+        months = await tables(database, "attempts_2031%") + await tables(database, "attempts_2032%")
+        assert months == [f"attempts_{month}" for month in ("203111", "203112", "203201", "203202", "203203")]
+        days = await tables(database, "event_log_2031%")
+        assert days == [f"event_log_203112{day}" for day in (14, 15, 16, 17, 18)]
+
+    async def test_bounds_meet(self) -> None:
+        """The last id of a month is in it, the first of the next is not."""
+        months = list(TABLES[0].periods(MARCH))
+        assert [one.end for one in months[:-1]] == [one.start for one in months[1:]]
+        last = first_id_at(months[0].end - timedelta(milliseconds=1)).int | ((1 << 80) - 1)
+        assert last < first_id_at(months[0].end).int
+
+
+NAME, ADDRESS, LOUD, NUMBER = "Ada Lovelace", "ada.lovelace@example.com", "ADA.Lovelace@example.com", "+15005550006"
+
+
+async def test_nothing_personal_can_be_read_in_any_column(world: tuple[Stores, Database]) -> None:
+    """What goes in through every port lies in no column, neither as it is nor encoded."""
+    stores, database = world
+    at = await now(stores)
+    await meet(stores, user(), email=LOUD, phone=NUMBER)
+    said = {"name": NAME, "contact": {"email": ADDRESS, "phone": NUMBER}}
+    one = await proposal(stores, user(), "one", BOTH, key="k", variables=said)
+    letter = Original(
+        position=Position(topic="t", partition=0, offset=1),
+        timestamp=at,
+        value=f"{NAME} {ADDRESS} {NUMBER}".encode(),
+        key=ADDRESS.encode(),
+        headers=(("from", ADDRESS.encode()),),
+    )
+    await stores.intake.store(
+        Batch(tenant=TENANT, events=(event("one", one),), dead=(evolve(dead("bad"), original=letter),))
+    )
+    for channel in (EMAIL, SMS):
+        (wave,) = await begun(stores, channel, BOTH)
+        word = stop(PhoneNumber(NUMBER), at, channel=SMS) if channel == SMS else None
+        kind = OutcomeKind.OPTED_OUT if word else OutcomeKind.ACCEPTED
+        await stores.deliveries.finish([answer(wave, kind, opt_out=word)])
+        address = EmailAddress(ADDRESS) if channel == EMAIL else PhoneNumber(NUMBER)
+        report = receipt(wave, ReceiptKind.COMPLAINED, f"k-{channel}", channel=channel, address=address)
+        inbound = Receipt(
+            provider="p", key=f"i-{channel}", kind=ReceiptKind.OPTED_OUT, at=at, channel=channel, address=address
+        )
+        await stores.receipts.receive([report, inbound])
+        await stores.people.suppress([start(address, at, channel=channel)])
+    await stores.receipts.apply(10, judge)
+    text = await everything(database)
+    assert len(text) > 5000
+    assert user().user_id in text
+    for secret in (NAME, ADDRESS, LOUD, NUMBER, NUMBER[1:], "lovelace"):
+        for written in (secret, secret.encode().hex(), base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]):
+            assert written.lower() not in text.lower(), secret
+
+
+NUL, HALF = "nul\x00", "\ud800"
+LONG = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(4000))
+UNFIT = {
+    "NUL in a key column": {"user": user(NUL)},
+    "NUL": {"correlation_id": NUL},
+    "half a surrogate pair": {"correlation_id": HALF},
+    "half a surrogate pair, hashed": {"key": HALF},
+    "longer than an index takes": {"user": user(LONG)},
+}
+
+
+@pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT)
+async def test_what_the_database_cannot_take_is_refused(world: tuple[Stores, Database], change) -> None:
+    """All of the batch, nothing of it is stored, and the message does not quote it."""
+    stores, _ = world
+    good = await proposal(stores, user(), "good")
+    bad = await proposal(stores, user("bea"), "bad")
+    bad = evolve(bad, notification=evolve(bad.notification, **change))
+    with pytest.raises(Refused) as refused:
+        await stored(stores, event("good", good), event("bad", bad))
+    told = "".join(traceback.format_exception(refused.value))
+    assert not any(value in told for value in (NUL, HALF, LONG))
+    assert (await stores.history.ledger(TENANT)).taken_in == 0
+    assert (await stored(stores, event("good", good))).outcomes == (EventOutcome.PLANNED,)
+
+
+async def test_variables_may_hold_what_columns_may_not(world: tuple[Stores, Database]) -> None:
+    """They are sealed bytes to the database."""
+    stores, _ = world
+    said = {"title": "nul\x00 and half a pair \ud800", "big": 10**40}
+    one = await proposal(stores, user(), "one", variables=said)
+    await stored(stores, event("one", one))
+    (found,) = await stores.history.recent(TENANT, 1)
+    assert found.variables == said
+
+
+async def test_what_is_no_json_is_refused(world: tuple[Stores, Database]) -> None:
+    stores, _ = world
+    one = await proposal(stores, user(), "one", variables={"when": object()})
+    with pytest.raises(Refused):
+        await stored(stores, event("one", one))
+
+
+async def test_constraint_errors_quote_nobody(world: tuple[Stores, Database]) -> None:
+    """PostgreSQL puts the whole row into its message; none of it goes further."""
+    _, database = world
+
+    async def work(connection) -> None:
+        row = "INSERT INTO contact_points (tenant, user_id, channel, consent_epoch) VALUES ('default', %s, %s, 1)"
+        await connection.execute(row, (ADDRESS, NAME))
+
+    with pytest.raises(Refused) as refused:
+        await database.run(work)
+    told = "".join(traceback.format_exception(refused.value)) + repr(refused.value)
+    assert ADDRESS not in told
+    assert NAME not in told
+
+
+async def tables(database: Database, pattern: str) -> list[str]:
+    async with database.transaction() as connection:
+        rows = await fetch(
+            connection,
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE %(pattern)s ORDER BY 1",
+            pattern=pattern,
+        )
+        return [row.tablename for row in rows]
+
+
+async def rows_of(database: Database, table: str) -> int:
+    async with database.transaction() as connection:
+        cursor = await connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table)))
+        (row,) = await cursor.fetchall()
+        return row[0]
+
+
+async def everything(database: Database) -> str:
+    """Every row of every table, as PostgreSQL writes it: bytes in hex."""
+    texts = []
+    for table in await tables(database, "%"):
+        async with database.transaction() as connection:
+            rows = await connection.execute(SQL("SELECT t::text AS written FROM {} AS t").format(Identifier(table)))
+            texts += [row.written for row in await rows.fetchall()]
+    return "\n".join(texts)

@@ -42,7 +42,7 @@ async def columns_with_canaries(deployment) -> list[str]:
 
 
 async def test_no_address_and_no_name_leaks_on_any_path(deploy):
-    behaviours = ["", "reject", "error500", "unavailable-once", "reset-after", "bounce", "ratelimited-once"]
+    behaviours = ["", "reject", "error500", "unavailable", "reset-after", "bounce", "ratelimited-once"]
     people = [
         {"user_id": f"user-{number}", "email": f"{word or EMAIL}@{EMAIL}.example.com", "phone": PHONE}
         for number, word in enumerate(behaviours)

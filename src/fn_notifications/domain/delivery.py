@@ -63,6 +63,11 @@ class Delivery:
         return sum(attempt.spent for attempt in self.attempts)
 
     @property
+    def waits(self) -> int:
+        """How often its lane, not the message, was what a provider refused."""
+        return sum(attempt.evidence is Evidence.UNSENT and not attempt.spent for attempt in self.attempts)
+
+    @property
     def doubtful(self) -> bool:
         """Whether any attempt is unresolved."""
         return any(attempt.evidence is Evidence.IN_DOUBT for attempt in self.attempts)
@@ -241,7 +246,8 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
     if _rests_on(state, finding):
         if outcome.kind is OutcomeKind.IN_DOUBT:
             return (e.Doubted(at=now, finding=finding, until=_within(state, now + command.grace)),)
-        delay = command.retry.delay(state.spent + outcome.spends, outcome, command.chance)
+        spent, waits = state.spent + outcome.spends, state.waits + (not outcome.spends)
+        delay = command.retry.delay(spent, outcome, command.chance, waits=waits)
         if delay is not None:
             reason = Reason.RETRY if outcome.spends else Reason.LANE_WAITS
             return (e.Retried(at=now, finding=finding, until=_within(state, now + delay), reason=reason),)

@@ -17,20 +17,25 @@ class RetryPolicy:
     tries: int = 3
     longest: timedelta = timedelta(hours=1)
     lane_pause: timedelta = timedelta(seconds=15)
-    """How long a delivery steps aside when its lane, not the message, is what was refused."""
+    """How long a delivery steps aside when its lane, not the message, is what was refused; doubling too."""
+    longest_lane_pause: timedelta = timedelta(minutes=5)
 
-    def delay(self, spent: int, outcome: Outcome, chance: float) -> timedelta | None:
+    def delay(self, spent: int, outcome: Outcome, chance: float, *, waits: int = 1) -> timedelta | None:
         """How long until the next try, or None when the tries are spent.
 
-        `spent` counts the tries used, this outcome's included. `chance` in [0, 1) spreads the delay by ±`jitter`.
-        A longer Retry-After wins. What does not spend never uses them up: its bound is the delivery's expiry.
+        `spent` counts the tries used, `waits` the answers about the lane, this outcome's included in either. `chance`
+        in [0, 1) spreads the delay by ±`jitter`. A longer Retry-After wins. What does not spend never uses the tries
+        up: its bound is the delivery's expiry.
         """
         if spent >= self.tries:
             return None
         if outcome.spends:
-            seconds = self.first.total_seconds() * self.factor ** min(spent - 1, 32)
-            backoff = timedelta(seconds=min(seconds, self.longest.total_seconds()))
+            backoff = self._doubled(self.first, spent, self.longest)
         else:
-            backoff = self.lane_pause
+            backoff = self._doubled(self.lane_pause, waits, self.longest_lane_pause)
         spread = backoff * (1 + self.jitter * (2 * chance - 1))
         return max(spread, outcome.retry_after or timedelta())
+
+    def _doubled(self, first: timedelta, nth: int, longest: timedelta) -> timedelta:
+        seconds = first.total_seconds() * self.factor ** min(nth - 1, 32)
+        return timedelta(seconds=min(seconds, longest.total_seconds()))

@@ -78,6 +78,11 @@ def test_what_the_lane_says_makes_it_wait_and_never_uses_up_the_tries(
         assert abs(delay - policy.lane_pause) <= policy.lane_pause * policy.jitter + ROUNDING
 
 
+def test_a_lane_that_goes_on_refusing_is_asked_less_and_less_often() -> None:
+    pauses = [RetryPolicy().delay(0, BUSY, MIDDLE, waits=waits) for waits in (1, 2, 3, 4, 5, 6, 60)]
+    assert pauses == [timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 240, 300, 300)]
+
+
 @pytest.mark.parametrize("outcome", [UNSENT, BUSY])
 def test_when_the_tries_are_spent_the_lane_cannot_buy_another(outcome: Outcome) -> None:
     assert RetryPolicy(tries=2).delay(2, outcome, MIDDLE) is None

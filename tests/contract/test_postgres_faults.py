@@ -9,16 +9,23 @@ from urllib.parse import quote
 import pytest
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.postgres_proxy import LossyProxy, lossy_proxy
-from tests.services.stores import migrated, postgres_stores
+from tests.services.stores import VAULT, migrated, postgres_stores
 
+from fn_notifications.adapters.postgres.deliveries import PostgresDeliveries
+from fn_notifications.adapters.postgres.people import PostgresPeople
 from fn_notifications.adapters.postgres.pool import Connection, Database, open_pool
+from fn_notifications.adapters.postgres.sealing import Seals
+from fn_notifications.adapters.postgres.suppressions import suppress
 from fn_notifications.application.errors import Conflict, MissingExtra, Unavailable
 from fn_notifications.application.ports.intake import Batch, EventOutcome
 from fn_notifications.application.receipts import judge
 from fn_notifications.domain.address import SMS
+from fn_notifications.domain.catalogue import CHANNELS
 from fn_notifications.domain.commands import Cancel
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.preferences import Known, Profile, Source
+from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.receipts import ReceiptKind
 from fn_notifications.testing.contracts.stores import (
     ADA,
@@ -37,6 +44,7 @@ from fn_notifications.testing.contracts.stores import (
     meet,
     now,
     on_the_wire,
+    point,
     proposal,
     receipt,
     stop,
@@ -46,6 +54,8 @@ from fn_notifications.testing.contracts.stores import (
 )
 
 pytestmark = pytest.mark.external
+
+SEALS = Seals(VAULT)
 
 
 @pytest.fixture
@@ -101,7 +111,9 @@ async def test_a_transaction_that_clashed_is_run_again_whole(
 async def test_sessions_that_ended_are_replaced(world: tuple[Stores, Database]) -> None:
     """A restart of the server leaves a pool of dead connections: nobody notices."""
     stores, database = world
-    await asyncio.gather(*(now(stores) for _ in range(10)))
+    async with AsyncExitStack() as all_of_them:
+        for _ in range(10):
+            connection = await all_of_them.enter_async_context(database.transaction())
     async with database.transaction() as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -173,9 +185,10 @@ class TestUnknownCommit:
     async def test_a_profile_is_stored_once(self, lossy: tuple[LossyProxy, Stores, Stores]) -> None:
         """The one who saved it is told of a conflict: with itself."""
         proxy, stores, _ = lossy
+        profile = Profile(user=user(), fields={"language": Known("es", Source.USER, await now(stores))})
         proxy.armed = True
         with pytest.raises(Conflict):
-            await meet(stores, user(), email=ADA.value)
+            await stores.people.save([profile])
         loaded = await stores.people.load([user()])
         assert loaded.dossiers[user()].profile.version == 1
 
@@ -265,6 +278,68 @@ async def test_who_waits_for_a_contact_point_that_is_just_being_stored_is_woken(
         waiting = event(f"n{number}", await proposal(stores, who, f"n{number}"))
         await asyncio.gather(stored(stores, waiting), meet(stores, who, email=f"user{number}@example.com"))
         assert len(await claim(stores)) == 1, number
+
+
+class TestConsent:
+    """What is suppressed, what is sent and who has which address never miss each other, whoever commits first."""
+
+    async def test_a_call_waits_for_an_opt_out_on_its_way(self, world: tuple[Stores, Database]) -> None:
+        """And is skipped then."""
+        stores, database = world
+        await meet(stores, user(), email=ADA.value)
+        one = await told(stores, user(), "one")
+        leases = await claim(stores)
+        async with database.transaction() as connection:
+            await suppress(connection, SEALS, [stop(ADA, await now(stores))])
+            wave = asyncio.create_task(stores.deliveries.begin(leases, allowing()))
+            await blocked(database)
+        assert await wave == []
+        assert (await delivery(stores, one)).reason is Reason.SUPPRESSED
+
+    async def test_an_opt_out_waits_for_a_call_on_its_way(self, world: tuple[Stores, Database]) -> None:
+        """It was allowed before; nothing is committed in between."""
+        stores, database = world
+        await meet(stores, user(), email=ADA.value)
+        await told(stores, user(), "one")
+        leases = await claim(stores)
+        async with database.transaction() as connection:
+            (one,) = await PostgresDeliveries(database, SEALS)._begin(connection, leases, allowing())
+            word = asyncio.create_task(stores.people.suppress([stop(ADA, await now(stores))]))
+            await blocked(database)
+        assert await word == 1
+        assert one.delivery.attempts[0].epoch < (await point(stores, user())).epoch
+
+    async def test_an_address_that_is_being_suppressed_is_taken_on_suppressed(
+        self, world: tuple[Stores, Database]
+    ) -> None:
+        stores, database = world
+        async with database.transaction() as connection:
+            await suppress(connection, SEALS, [stop(ADA, await now(stores))])
+            taking = asyncio.create_task(meet(stores, user(), email=ADA.value))
+            await blocked(database)
+        await taking
+        assert (await point(stores, user())).suppression
+
+    async def test_an_address_that_is_being_taken_on_is_suppressed(self, world: tuple[Stores, Database]) -> None:
+        stores, database = world
+        at = await now(stores)
+        profile = Profile(user=user(), fields={"email": Known(ADA.value, Source.USER, at)})
+        async with database.transaction() as connection:
+            await PostgresPeople(database, SEALS, CHANNELS).store(connection, [profile])
+            word = asyncio.create_task(stores.people.suppress([stop(ADA, at)]))
+            await blocked(database)
+        assert await word == 1
+        assert (await point(stores, user())).suppression
+
+
+async def blocked(database: Database) -> None:
+    """Return once somebody waits for a lock that another transaction holds."""
+    query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while True:
+            async with database.transaction() as connection:
+                if await (await connection.execute(query)).fetchall():
+                    return
 
 
 async def test_a_real_deadlock_is_resolved(world: tuple[Stores, Database]) -> None:

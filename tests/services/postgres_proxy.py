@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from attrs import define
+from attrs import define, field
 
 _COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 _COMMITTED = b"COMMIT\x00"
@@ -20,9 +20,12 @@ class LossyProxy:
     url: str
     armed: bool = False
     lost: int = 0
+    serving: set[asyncio.Task[None]] = field(factory=set)
 
     async def serve(self, path: str, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         """One connection."""
+        if task := asyncio.current_task():
+            self.serving.add(task)
         server, forth = await asyncio.open_unix_connection(path)
         losing = asyncio.Event()
 
@@ -67,3 +70,4 @@ async def lossy_proxy(url: str) -> AsyncIterator[LossyProxy]:
         )
         async with server:
             yield proxy
+            await asyncio.gather(*proxy.serving)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -75,13 +75,26 @@ def numbers_by_key(records: Iterable[Record]) -> dict[bytes | None, list[int]]:
 
 async def gather(source: EventSource, count: int, stream: Stream, *, done: bool = False) -> list[Record]:
     """Take until `count` different records were seen. Fails when they do not come in time."""
+    return await _gather(source, stream, lambda seen: len(seen) >= count, done=done)
+
+
+async def gather_these(source: EventSource, expected: set[Place], stream: Stream) -> list[Record]:
+    """Take until each of these was seen, among others. Fails when they do not come in time."""
+    return await _gather(source, stream, expected.issubset, done=False)
+
+
+async def _gather(
+    source: EventSource, stream: Stream, enough: Callable[[set[Place]], bool], *, done: bool
+) -> list[Record]:
     records: list[Record] = []
+    seen: set[Place] = set()
     loop = asyncio.get_running_loop()
     until = loop.time() + stream.patience
-    while len({place(record) for record in records}) < count:
-        assert loop.time() < until, f"{count} records expected, {len(records)} came"
+    while not enough(seen):
+        assert loop.time() < until, f"more records were expected than the {len(seen)} that came"
         taken = await source.take(100, WAIT)
         records += taken
+        seen.update(place(record) for record in taken)
         if done:
             await source.done(taken)
     return records

@@ -239,6 +239,8 @@ class Reader:
             consumer.assign(places)
         else:
             consumer.incremental_assign(places)
+        # A partition that was lost while paused comes back paused.
+        consumer.resume(places)
         self._assigned |= new.keys()
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:

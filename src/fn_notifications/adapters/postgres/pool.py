@@ -25,6 +25,8 @@ Batch = Sequence[Mapping[str, Any]]
 """Rows for a statement: one JSON parameter, because the driver dumps lists element by element."""
 
 _TRIES: Final = 6
+_RECONNECT: Final = 5.0
+"""Seconds. The pool's attempts come twice as late each time; once given up, each request for a connection is one."""
 
 # A peer that vanished without a word is noticed within 20 s, not after the hours of the TCP default.
 _LINK: Final[dict[str, Any]] = {
@@ -52,10 +54,16 @@ def _dumped(parameters: Mapping[str, Batch | str | float]) -> Mapping[str, str |
 
 
 class Database:
-    """One database, through a pool whose connections come with a transaction begun. Made by `open_pool`."""
+    """One database, through a pool. Made by `open_pool`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], longest: timedelta) -> None:
         self._pool = pool
+        milliseconds = longest // timedelta(milliseconds=1)
+        self._begin = (
+            f"BEGIN; SET LOCAL statement_timeout = {milliseconds}; "
+            f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
+            "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
+        )
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
@@ -66,7 +74,7 @@ class Database:
         """
         committing = False
         try:
-            async with self._pool.connection() as connection:
+            async with self._begun() as connection:
                 if snapshot:
                     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield connection
@@ -100,6 +108,24 @@ class Database:
 
         return await trying(once)
 
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[Connection]:
+        """A connection on which a transaction has begun.
+
+        That shows whether it still works: one that died in the pool is dropped and the next is tried, at once. The
+        pool's own check would wait longer before each.
+        """
+        for left in range(self._pool.max_size, -1, -1):
+            async with self._pool.connection() as connection:
+                try:
+                    await connection.execute(self._begin)
+                except psycopg.OperationalError:
+                    if left and connection.broken:
+                        continue
+                    raise
+                yield connection
+                return
+
 
 @asynccontextmanager
 async def open_pool(
@@ -114,23 +140,13 @@ async def open_pool(
     `longest` bounds each statement, and each pause within a transaction; `patience` the wait for a free connection,
     the first one included. Raises `Unavailable` when there is none in that time.
     """
-    begin = (
-        f"BEGIN; SET LOCAL statement_timeout = {longest // timedelta(milliseconds=1)}; "
-        f"SET LOCAL idle_in_transaction_session_timeout = {longest // timedelta(milliseconds=1)}; "
-        "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
-    )
-
-    async def check(connection: Connection) -> None:
-        """Whether it works is found out by beginning the transaction it is wanted for."""
-        await connection.execute(begin)
-
     pool = AsyncConnectionPool[Connection](
         url,
         kwargs={**_LINK, "autocommit": True, "prepare_threshold": None, "row_factory": namedtuple_row},
         min_size=min(size, 2),
         max_size=size,
-        check=check,
         timeout=patience.total_seconds(),
+        reconnect_timeout=_RECONNECT,
         open=False,
     )
     try:
@@ -139,6 +155,6 @@ async def open_pool(
         await pool.close()
         raise Unavailable("PostgreSQL could not be reached") from None
     try:
-        yield Database(pool)
+        yield Database(pool, longest)
     finally:
         await pool.close()

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from fn_notifications.adapters.redis.dossiers import DossierFormat
-from fn_notifications.application.errors import Misconfigured
+from fn_notifications.application.errors import Misconfigured, Unavailable
 from fn_notifications.application.ports.people import Dossier
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.application.ports.vault import Vault
@@ -133,13 +133,30 @@ async def open_cache(
 
     Raises Misconfigured when the URL cannot be one.
     """
-    try:
-        # No socket_timeout: on Python 3.11 it makes redis-py swallow a cancellation (asyncio.wait_for, mended in 3.12).
-        client = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=patience, retry=Retry(NoBackoff(), 0))
-    except ValueError:
-        raise Misconfigured("REDIS_URL is no redis:// or rediss:// URL") from None
+    client = _client(url, patience)
     try:
         yield RedisPreferenceCache(client=client, vault=vault, telemetry=telemetry, ttl=ttl, patience=patience)
+    finally:
+        with suppress(RedisError, OSError):
+            await client.aclose()
+
+
+def _client(url: str, patience: float) -> Redis:
+    try:
+        # No socket_timeout: on Python 3.11 it makes redis-py swallow a cancellation (asyncio.wait_for, mended in 3.12).
+        return Redis.from_url(url, socket_timeout=None, socket_connect_timeout=patience, retry=Retry(NoBackoff(), 0))
+    except ValueError:
+        raise Misconfigured("REDIS_URL is no redis:// or rediss:// URL") from None
+
+
+async def ping(url: str, patience: float = 3.0) -> None:
+    """Return when the Redis at this URL answers. Raises Unavailable when it does not, Misconfigured for no URL."""
+    client = _client(url, patience)
+    try:
+        async with asyncio.timeout(patience):
+            await client.ping()
+    except (RedisError, OSError) as error:
+        raise Unavailable(f"Redis does not answer: {type(error).__name__}") from None
     finally:
         with suppress(RedisError, OSError):
             await client.aclose()

@@ -157,6 +157,17 @@ class ReceiptsContract:
         await stores.receipts.apply(10, judge)
         assert (await point(stores, user())).suppression is None
 
+    async def test_reports_at_once_lose_nothing(self, stores: Stores) -> None:
+        """Two reports about one settled delivery, applied by two at the same moment: the better evidence holds."""
+        for number in range(10):
+            one = await on_the_wire(stores, user(f"user{number}"), f"n{number}")
+            await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED)])
+            kinds = (ReceiptKind.DELIVERED, ReceiptKind.BOUNCED)
+            await stores.receipts.receive([receipt(one, kind, f"{number}-{kind}", hard=False) for kind in kinds])
+            await asyncio.gather(*(stores.receipts.apply(1, judge) for _ in range(4)))
+            assert (await delivery(stores, one.notification)).status is Status.DELIVERED, number
+            assert len((await story(stores, one.notification)).receipts) == 2
+
     async def test_at_once_each_is_applied_once(self, stores: Stores) -> None:
         """However many apply: one change, one event outside."""
         one = await on_the_wire(stores)

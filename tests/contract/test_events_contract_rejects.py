@@ -131,19 +131,15 @@ class DiesInAnOutage(Planted):
     dead = False
 
     async def take(self, limit: int, wait: float) -> Sequence[Record]:
-        self.dead = self.dead or self.stream._room == 0
+        self.dead = self.dead or self.stream._room is not None
         return [] if self.dead else await super().take(limit, wait)
 
 
-class DoesNotNoticeMoves(Planted):
-    """Goes on with its own places when partitions are dealt out anew."""
-
+class LosesThePartitionsBeginning(Planted):
     async def take(self, limit: int, wait: float) -> Sequence[Record]:
         records = await super().take(limit, wait)
-        # The newest record is passed over, once, whenever this member starts anew.
-        fresh = [record for record in records if record.offset]
-        await self.done([record for record in records if not record.offset])
-        return fresh
+        await self.done([record for record in records if record.offset == 0])
+        return [record for record in records if record.offset]
 
 
 class SwallowsFailures(Planted):
@@ -178,12 +174,14 @@ class ScattersKeys(Planted):
 
 class KnocksFirst(Planted):
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        if self.stream._room == 0:
+        if self.stream._room is not None:
             raise Unavailable("nobody there")
         await super().publish(messages)
 
 
 class SharesOneBatch(Planted):
+    """Passes over what comes while a batch is under way; one that was cancelled is under way for ever."""
+
     busy = False
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -192,10 +190,6 @@ class SharesOneBatch(Planted):
         self.busy = True
         await super().publish(messages)
         self.busy = False
-
-
-class StaysBusyWhenCancelled(SharesOneBatch):
-    pass
 
 
 class GivesUpTheFirstAlone(Planted):
@@ -210,28 +204,33 @@ class GivesUpTheFirstAlone(Planted):
             raise
 
 
-class PlantedSubject(MemorySubject):
-    """The sound stream with a broken adapter on it."""
+class PlantedSubject:
+    """A sound stream with a broken adapter on it."""
 
     patience = 0.3
 
     def __init__(self, planted: type[Planted]) -> None:
-        super().__init__()
+        self._sound = MemorySubject()
         self._planted = planted
+        self.topic = self._sound.topic
+        self.write = self._sound.write
+        self.read = self._sound.read
+        self.outage = self._sound.outage
 
     @asynccontextmanager
-    async def source(self, group: str) -> AsyncIterator[EventSource]:  # type: ignore[override] # it is broken
-        async with super().source(group) as sound:
-            yield self._planted(sound, self.stream)
+    async def source(self, group: str) -> AsyncIterator[EventSource]:
+        async with self._sound.source(group) as sound:
+            yield self._planted(sound, self._sound.stream)
 
     @asynccontextmanager
-    async def publisher(self) -> AsyncIterator[EventPublisher]:  # type: ignore[override] # it is broken
-        async with super().publisher() as sound:
-            yield self._planted(sound, self.stream)
+    async def publisher(self) -> AsyncIterator[EventPublisher]:
+        async with self._sound.publisher() as sound:
+            yield self._planted(sound, self._sound.stream)
 
 
 class OneGroupForAll(PlantedSubject):
-    def source(self, group: str) -> AbstractAsyncContextManager[EventSource]:
+    def source(self, group: str) -> AbstractAsyncContextManager[EventSource]:  # type: ignore[override] # same kind
+        del group
         return super().source("everybody")
 
 
@@ -251,7 +250,7 @@ SOURCES = [
     (LosesWhatACancelledTakeHad, "a_cancelled_take_loses_nothing"),
     (StoresWhateverItIsTold, "done_of_a_moved_partition_is_passed_over"),
     (ObjectsToMovedPartitions, "done_of_a_moved_partition_is_passed_over"),
-    (DoesNotNoticeMoves, "members_that_come_and_go_lose_nothing"),
+    (LosesThePartitionsBeginning, "members_that_come_and_go_lose_nothing"),
     (DiesInAnOutage, "an_outage_is_quiet_and_passes"),
 ]
 PUBLISHERS = [
@@ -265,14 +264,14 @@ PUBLISHERS = [
     (SwallowsFailures, "an_outage_is_unavailable_and_passes"),
     (RaisesItsOwnErrors, "an_outage_is_unavailable_and_passes"),
     (GivesUpTheFirstAlone, "an_outage_is_unavailable_and_passes"),
-    (StaysBusyWhenCancelled, "a_cancelled_batch_can_be_published_again"),
+    (SharesOneBatch, "a_cancelled_batch_can_be_published_again"),
 ]
 
 
 async def holds(contract: type, rule: str, subject: PlantedSubject) -> bool:
     try:
         await getattr(contract(), f"test_{rule}")(subject)
-    except (Exception, pytest.fail.Exception):
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever stops a rule, it does not hold
         return False
     return True
 

@@ -11,7 +11,7 @@ from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.postgres_proxy import LossyProxy, lossy_proxy
 from tests.services.stores import VAULT, migrated, postgres_stores
 
-from fn_notifications.adapters.postgres.deliveries import PostgresDeliveries
+from fn_notifications.adapters.postgres.beginning import begin
 from fn_notifications.adapters.postgres.people import PostgresPeople
 from fn_notifications.adapters.postgres.pool import Connection, Database, open_pool
 from fn_notifications.adapters.postgres.sealing import Seals
@@ -303,7 +303,7 @@ class TestConsent:
         await told(stores, user(), "one")
         leases = await claim(stores)
         async with database.transaction() as connection:
-            (one,) = await PostgresDeliveries(database, SEALS)._begin(connection, leases, allowing())
+            (one,) = await begin(connection, SEALS, leases, allowing())
             word = asyncio.create_task(stores.people.suppress([stop(ADA, await now(stores))]))
             await blocked(database)
         assert await word == 1

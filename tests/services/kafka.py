@@ -6,7 +6,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,8 @@ JARS = Path(__file__).resolve().parents[2] / ".cache" / "kafka"
 
 # C1 and the serial collector start a broker in half the time; one partition per internal topic spares a hundred files.
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true")
+# Any sixteen bytes; a random id that begins with a dash would be taken for an option.
+CLUSTER = base64.urlsafe_b64encode(b"fn-notifications").decode().rstrip("=")
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -67,15 +68,17 @@ class ApacheKafka:
 
     def __init__(self, home: Path, properties: Mapping[str, str]) -> None:
         self._home = home
-        self._port, controller = _free_ports(2)
+        self._port, self._secure_port, controller = _free_ports(3)
         self._log = home / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
-        listeners = f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller}"
+        public = f"PLAINTEXT://127.0.0.1:{self._port}"
+        if any(name.startswith("listener.name.sasl_ssl.") for name in properties):
+            public += f",SASL_SSL://127.0.0.1:{self._secure_port}"
         places = {
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": listeners,
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": public,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
             "log.dirs": str(home / "data"),
         }
         lines = (f"{name}={value}\n" for name, value in (PROPERTIES | places | dict(properties)).items())
@@ -86,11 +89,15 @@ class ApacheKafka:
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self._port}"
 
+    @property
+    def secure_bootstrap(self) -> str:
+        """Where it speaks SASL_SSL, when `properties` set that listener up."""
+        return f"127.0.0.1:{self._secure_port}"
+
     def format(self) -> None:
         """Prepare the data directory, once."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties"),
+            self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", "server.properties"),
             cwd=self._home,
             capture_output=True,
             text=True,

@@ -45,7 +45,7 @@ class MemorySubject:
 
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
-        self.stream.go_down()
+        self.stream.go_down(after=7)
         yield
         self.stream.come_up()
 

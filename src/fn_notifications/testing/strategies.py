@@ -241,6 +241,7 @@ def retry_policies() -> SearchStrategy[RetryPolicy]:
         tries=st.integers(1, 40),
         longest=spans(timedelta(days=1)),
         lane_pause=spans(timedelta(minutes=5)),
+        longest_lane_pause=spans(timedelta(minutes=30)).map(lambda span: span + timedelta(minutes=5)),
     )
 
 

@@ -179,14 +179,23 @@ class TestRecord:
         failed = e.Failed(at=NOW, finding=answer(UNSENT, Evidence.UNSENT, 3), reason=Reason.TRIES_SPENT)
         assert when(state, record(UNSENT, 3)) == [failed]
 
-    def test_what_is_about_the_lane_spends_nothing(self) -> None:
+    def test_what_is_about_the_lane_spends_nothing_and_waits_longer_each_time(self) -> None:
         state = given(PLANNED, began())
-        for no in range(1, 8):
+        for no, pause in enumerate((15, 30, 60, 120, 240, 300, 300), start=1):
             (event,) = when(state, record(BUSY, no))
             assert isinstance(event, e.Retried)
-            assert (event.reason, event.until) == (Reason.LANE_WAITS, NOW + timedelta(seconds=15))
+            assert (event.reason, event.until) == (Reason.LANE_WAITS, NOW + timedelta(seconds=pause))
             state = state.with_events((event, began(no + 1)))
-        assert state.spent == 0
+        assert (state.spent, state.waits) == (0, 7)
+
+    def test_what_the_lane_said_does_not_slow_a_retry_nor_the_other_way_round(self) -> None:
+        busy_once = given(PLANNED, began(), *when(given(PLANNED, began()), record(BUSY)), began(2))
+        (event,) = when(busy_once, record(UNSENT, 2))
+        assert isinstance(event, e.Retried)
+        assert event.until == NOW + SECOND
+        (event,) = when(given(PLANNED, began(), retried(), began(2)), record(BUSY, 2))
+        assert isinstance(event, e.Retried)
+        assert event.until == NOW + timedelta(seconds=15)
 
     def test_no_retry_waits_past_the_end(self) -> None:
         (event,) = when(given(PLANNED, began()), record(evolve(UNSENT, retry_after=TTL)))

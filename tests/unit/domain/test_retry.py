@@ -78,6 +78,16 @@ def test_what_the_lane_says_makes_it_wait_and_never_uses_up_the_tries(
         assert abs(delay - policy.lane_pause) <= policy.lane_pause * policy.jitter + ROUNDING
 
 
+@given(retry_policies(), st.integers(1, 100), chances())
+def test_the_lanes_pauses_never_shrink_nor_grow_past_the_longest(
+    policy: RetryPolicy, waits: int, chance: float
+) -> None:
+    shorter, longer = (policy.delay(0, BUSY, chance, waits=nth) for nth in (waits, waits + 1))
+    assert shorter is not None
+    assert longer is not None
+    assert shorter <= longer <= policy.longest_lane_pause * (1 + policy.jitter) + ROUNDING
+
+
 def test_a_lane_that_goes_on_refusing_is_asked_less_and_less_often() -> None:
     pauses = [RetryPolicy().delay(0, BUSY, MIDDLE, waits=waits) for waits in (1, 2, 3, 4, 5, 6, 60)]
     assert pauses == [timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 240, 300, 300)]

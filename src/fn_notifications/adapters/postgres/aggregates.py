@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from fn_notifications.adapters.postgres.pool import Batch, Connection, fetch
 from fn_notifications.adapters.postgres.queue import Place, place_of
@@ -66,6 +66,8 @@ class Whole:
     """A notification with its deliveries, and the rows of these."""
 
     notification: Notification
+    sealed: bytes = field(repr=False)
+    """Its variables and metadata."""
     rows: tuple[Row, ...]
 
 
@@ -103,8 +105,13 @@ class Aggregates:
             delivery_of(row, attempts.get(DeliveryKey(tenant=row.tenant, notification_id=row.id, no=row.no), ()))
             for row in rows
         ]
-        unsealed = self.seals.open_json(first.sealed, *sealed_place(first.tenant, first.id)) if opened else {}
-        return Whole(notification=notification_of(first, deliveries, unsealed), rows=rows)
+        whole = Whole(notification=notification_of(first, deliveries), sealed=first.sealed, rows=rows)
+        return evolve(whole, notification=self.opened(whole)) if opened else whole
+
+    def opened(self, whole: Whole) -> Notification:
+        """The notification with its variables and metadata. Raises `VaultError` when they cannot be opened."""
+        one = whole.notification
+        return evolve(one, **self.seals.open_json(whole.sealed, *sealed_place(one.user.tenant, one.id)))
 
     async def _attempts(self, connection: Connection, ids: Batch) -> Mapping[DeliveryKey, list[Attempt]]:
         attempts: dict[DeliveryKey, list[Attempt]] = {}

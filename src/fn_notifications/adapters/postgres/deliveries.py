@@ -2,27 +2,23 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress as ignored
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, store_time
+from fn_notifications.adapters.postgres.beginning import begin
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
-from fn_notifications.adapters.postgres.people import fields_of, person_of, read_profiles
-from fn_notifications.adapters.postgres.points import PointKey, Points, StoredPoint
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
-from fn_notifications.adapters.postgres.queue import Place
 from fn_notifications.adapters.postgres.rows import key_of, key_row
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import suppress
-from fn_notifications.application.ports.deliveries import Answer, Begun, Candidate, Choice, Gate, Lease
+from fn_notifications.application.ports.deliveries import Answer, Begun, Choice, Gate, Lease
 from fn_notifications.domain import events as e
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
-from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.preferences import Person, Profile, UserRef
 
 _PROMOTED: Final = 1000
 """How many rows whose time has come one claim makes ready, before it takes from those that are."""
@@ -103,7 +99,7 @@ class PostgresDeliveries:
         """
 
         async def work(connection: Connection) -> Sequence[Begun]:
-            return await self._begin(connection, leases, gate)
+            return await begin(connection, self.seals, leases, gate)
 
         return await self.database.run(work, repeatable=False) if leases else []
 
@@ -152,33 +148,6 @@ class PostgresDeliveries:
 
         return await self.database.run(work)
 
-    async def _begin(self, connection: Connection, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
-        aggregates, points_ = Aggregates(self.seals), Points(self.seals)
-        places = await aggregates.lock(connection, [lease.key for lease in leases])
-        wholes = await aggregates.read(connection, _notifications(places), opened=True)
-        points = await points_.lock(connection, [_point_key(place) for place in places.values() if place])
-        profiles = await _profiles(connection, {user for user, _ in points})
-        now = await store_time(connection)
-        begun: list[Begun] = []
-        changes: list[Changed] = []
-        counted: dict[PointKey, StoredPoint] = {}
-        for lease in leases:
-            place = places.get(lease.key)
-            if place is None or not place.held(lease.token, now):
-                continue
-            change = unchanged(wholes[lease.key.tenant, lease.key.notification_id], lease.key, place)
-            notification = change.notification
-            person = _person(notification.user, place, points, profiles)
-            candidate = Candidate(notification=notification, delivery=change.before, person=person)
-            change = change.then(decide(change.before, gate(candidate, now), now), freed=True)
-            changes.append(change)
-            if change.after.status is Status.SENDING:
-                begun.append(Begun(lease=lease, notification=notification, delivery=change.after, person=person))
-                _count(_point_key(place), points, counted, now)
-        await write(connection, changes, now)
-        await points_.write(connection, counted)
-        return begun
-
     async def _finish(self, connection: Connection, answers: Sequence[Answer]) -> Sequence[Delivery]:
         aggregates = Aggregates(self.seals)
         places = await aggregates.lock(connection, [answer.lease.key for answer in answers])
@@ -205,30 +174,3 @@ class PostgresDeliveries:
 
 def _notifications(keys: Collection[DeliveryKey]) -> list[NotificationKey]:
     return [(key.tenant, key.notification_id) for key in keys]
-
-
-def _point_key(place: Place) -> PointKey:
-    return UserRef(tenant=place.key.tenant, user_id=place.user_id), Channel(place.channel)
-
-
-async def _profiles(connection: Connection, users: Collection[UserRef]) -> Mapping[UserRef, Profile]:
-    """What of these people is not on their contact points. Read after those are locked, so it is not older."""
-    rows = await read_profiles(connection, users)
-    return {user: Profile(user=user, fields=fields_of(row.fields or {})) for user, row in rows.items()}
-
-
-def _person(
-    user: UserRef, place: Place, points: Mapping[PointKey, StoredPoint], profiles: Mapping[UserRef, Profile]
-) -> Person:
-    stored = points.get((user, Channel(place.channel)))
-    return person_of(profiles.get(user, Profile(user=user)), {stored.point.channel: stored} if stored else {})
-
-
-def _count(
-    key: PointKey, points: dict[PointKey, StoredPoint], counted: dict[PointKey, StoredPoint], now: datetime
-) -> None:
-    """A send that counts against a cap; the next delivery in this wave already sees it."""
-    stored = points[key]
-    if cap := stored.point.cap:
-        recent = (*stored.point.recent, now)[-cap.count :]
-        points[key] = counted[key] = evolve(stored, point=evolve(stored.point, recent=recent))

@@ -23,8 +23,8 @@ class Uncertain(Unavailable):
 
 
 _CLASHES: Final = frozenset({"40001", "40P01"})
-_VALUES: Final = frozenset({"22", "23", "54"})
-"""Classes of errors that come from a value: data, constraint, a limit of the program (an index entry's size)."""
+_VALUES: Final = frozenset({"21", "22", "23", "54"})
+"""Classes of errors that come from a value: repeated, no data, against a constraint, beyond a limit (of an index)."""
 _SETUP: Final = frozenset({"0A", "28", "3D", "3F", "42"})
 _CUT: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """The server ended the session, or is not taking any."""

@@ -81,15 +81,18 @@ class Points:
         statement = _OF_USERS_LOCKED if locked else _OF_USERS
         points: dict[UserRef, dict[Channel, StoredPoint]] = {}
         for row in await fetch(connection, statement, users=[user_row(user) for user in sorted_users(users)]):
-            points.setdefault(UserRef(tenant=row.tenant, user_id=row.user_id), {})[row.channel] = self._stored(row)
+            points.setdefault(UserRef(tenant=row.tenant, user_id=row.user_id), {})[row.channel] = self.opened(row)
         return points
 
-    async def lock(self, connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, StoredPoint]:
-        """Lock these contact points, in order of their keys. No opt-out commits now until this transaction ends."""
+    async def lock(self, connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, Row]:
+        """Lock these contact points, in order of their keys; they are still to be opened.
+
+        No opt-out commits now until this transaction ends.
+        """
         ordered = sorted(set(keys), key=lambda key: (key[0].tenant, key[0].user_id, key[1]))
         batch = [{**user_row(user), "channel": channel} for user, channel in ordered]
         return {
-            (UserRef(tenant=row.tenant, user_id=row.user_id), Channel(row.channel)): self._stored(row)
+            (UserRef(tenant=row.tenant, user_id=row.user_id), Channel(row.channel)): row
             for row in await fetch(connection, _LOCKED, points=batch)
         }
 
@@ -99,7 +102,8 @@ class Points:
             ordered = sorted(points, key=lambda key: (key[0].tenant, key[0].user_id, key[1]))
             await execute(connection, _WRITE, points=[_row(key[0], points[key]) for key in ordered])
 
-    def _stored(self, row: Row) -> StoredPoint:
+    def opened(self, row: Row) -> StoredPoint:
+        """A row as a value. Raises `VaultError` when its address cannot be opened."""
         cap = Cap(count=row.cap_count, window=timedelta(seconds=row.cap_window_s)) if row.cap_count else None
         suppression = row.suppression_cause and Suppression(cause=row.suppression_cause, at=row.suppressed_at)
         address = row.address and self.seals.open_address(

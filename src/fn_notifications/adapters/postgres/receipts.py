@@ -17,6 +17,7 @@ from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import suppress
 from fn_notifications.application.ports.people import OptOut
 from fn_notifications.application.ports.receipts import Applied, Judge
+from fn_notifications.application.ports.vault import VaultError
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
@@ -85,7 +86,7 @@ class PostgresReceipts:
         return await self.database.run(work)
 
     async def _apply(self, connection: Connection, rows: Sequence[Row], judge: Judge) -> Applied:
-        taken = [(row, receipt_of(row, self.seals)) for row in rows]
+        taken = [(row, self._opened(row)) for row in rows]
         aggregates = Aggregates(self.seals)
         named = {key for row, _ in taken if (key := _key(row))}
         places = await aggregates.lock(connection, named)
@@ -95,22 +96,11 @@ class PostgresReceipts:
         settled: list[dict[str, Any]] = []
         for row, receipt in taken:
             change = _current(_key(row), changes, places, wholes)
-            known = receipt.attempt_id is None or (change and row.attempt_no <= len(change.after.attempts))
-            if known and change is not None:
+            known = change is not None and row.attempt_no <= len(change.after.attempts)
+            if receipt and change and known:
                 changes[change.before.key] = _judged(change, receipt, judge, now)
-            age = now - row.received_at
-            # The longer it waits, the more rarely it is looked at; the wait for a commit of ours is seconds.
-            later = None if known or age >= EARLY else now + max(timedelta(seconds=1), age / 2)
-            settled.append(
-                {
-                    "tenant": row.tenant,
-                    "notification_id": row.notification_id,
-                    "key": row.key,
-                    "applied": bool(known),
-                    "look_at": later,
-                }
-            )
-        await suppress(connection, self.seals, list(self._opt_outs(receipt for _, receipt in taken)))
+            settled.append(_settled(row, now, applied=receipt is not None and (known or receipt.attempt_id is None)))
+        await suppress(connection, self.seals, list(self._opt_outs(receipt for _, receipt in taken if receipt)))
         await write(connection, [one for one in changes.values() if one.events], now)
         await execute(connection, _SETTLE, receipts=settled)
         applied = sum(one["applied"] for one in settled)
@@ -129,6 +119,12 @@ class PostgresReceipts:
                     at=receipt.at,
                     lifted=lifted,
                 )
+
+    def _opened(self, row: Row) -> Receipt | None:
+        """The receipt; None when its address cannot be opened, which is waited for as for an attempt."""
+        with ignored(VaultError):
+            return receipt_of(row, self.seals)
+        return None
 
     def _row(self, receipt: Receipt) -> dict[str, Any]:
         notification_id, delivery_no, attempt_no = _named(receipt) or (_NONE, None, None)
@@ -202,6 +198,21 @@ def _current(
     if key is None or key not in places:
         return None
     return changes.get(key) or unchanged(wholes[key.tenant, key.notification_id], key, places[key])
+
+
+def _settled(row: Row, now: datetime, *, applied: bool) -> dict[str, Any]:
+    """What becomes of a receipt. The longer it waits, the more rarely it is looked at: what it waits for, if anything,
+    is a commit of ours that is seconds away.
+    """
+    age = now - row.received_at
+    look_at = None if applied or age >= EARLY else now + max(timedelta(seconds=1), age / 2)
+    return {
+        "tenant": row.tenant,
+        "notification_id": row.notification_id,
+        "key": row.key,
+        "applied": applied,
+        "look_at": look_at,
+    }
 
 
 def _judged(change: Changed, receipt: Receipt, judge: Judge, now: datetime) -> Changed:

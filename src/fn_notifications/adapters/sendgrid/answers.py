@@ -76,7 +76,8 @@ def outcome_of(response: Response) -> Outcome:
     if known.kind is OutcomeKind.ACCEPTED:
         return evolve(known, provider_id=response.headers.get("x-message-id"))
     if known.kind is OutcomeKind.UNSENT:
-        return evolve(known, retry_after=asked_pause(response, reset=RESET))
+        # Every answer names the limit's next reset; only one that was refused for the limit has to wait for it.
+        return evolve(known, retry_after=asked_pause(response, reset=RESET if status == 429 else None))
     return known
 
 

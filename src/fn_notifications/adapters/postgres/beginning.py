@@ -1,0 +1,109 @@
+"""One wave of attempts: everything looked at again under lock, the rules run, what they say written down."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
+from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
+from fn_notifications.adapters.postgres.people import fields_of, person_of, read_profiles
+from fn_notifications.adapters.postgres.points import PointKey, Points, StoredPoint
+from fn_notifications.adapters.postgres.pool import Connection
+from fn_notifications.adapters.postgres.queue import Place
+from fn_notifications.adapters.postgres.rows import Row
+from fn_notifications.adapters.postgres.sealing import Seals
+from fn_notifications.application.ports.deliveries import Begun, Candidate, Gate, Lease
+from fn_notifications.application.ports.vault import VaultError
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import DeliveryKey, decide
+from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.notification import Notification
+from fn_notifications.domain.preferences import Person, Profile, UserRef
+
+
+async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
+    """Begin what may go, in the caller's transaction, as `Deliveries.begin` says.
+
+    What cannot be opened is passed over, and comes back when its lease runs out: one bad row stops nobody else.
+    Raises `VaultError` when that leaves nothing, for then it is the key.
+    """
+    aggregates = Aggregates(seals)
+    places = await aggregates.lock(connection, [lease.key for lease in leases])
+    wholes = await aggregates.read(connection, [(key.tenant, key.notification_id) for key in places], opened=False)
+    rows = await Points(seals).lock(connection, [_point_key(place) for place in places.values() if place])
+    # Read after the contact points are locked, so it is not older than they are.
+    profiles = await read_profiles(connection, {user for user, _ in rows})
+    wave = _Wave(
+        seals=seals,
+        gate=gate,
+        now=await store_time(connection),
+        places=places,
+        wholes=wholes,
+        rows=rows,
+        profiles={user: Profile(user=user, fields=fields_of(row.fields or {})) for user, row in profiles.items()},
+    )
+    for lease in leases:
+        wave.look_at(lease)
+    if wave.unreadable and not wave.changes:
+        raise wave.unreadable
+    await write(connection, wave.changes, wave.now)
+    await Points(seals).write(connection, wave.counted)
+    return wave.begun
+
+
+@define(kw_only=True)
+class _Wave:
+    seals: Seals
+    gate: Gate
+    now: datetime
+    places: Mapping[DeliveryKey, Place | None]
+    wholes: Mapping[NotificationKey, Whole]
+    rows: Mapping[PointKey, Row]
+    """Of contact points."""
+    profiles: Mapping[UserRef, Profile]
+    points: dict[PointKey, StoredPoint] = field(factory=dict)
+    counted: dict[PointKey, StoredPoint] = field(factory=dict)
+    """Contact points with a send that counts against their cap."""
+    changes: list[Changed] = field(factory=list)
+    begun: list[Begun] = field(factory=list)
+    unreadable: VaultError | None = None
+
+    def look_at(self, lease: Lease) -> None:
+        """Decide about one leased delivery; a void lease is passed over."""
+        place = self.places.get(lease.key)
+        if place is None or not place.held(lease.token, self.now):
+            return
+        whole = self.wholes[lease.key.tenant, lease.key.notification_id]
+        change = unchanged(whole, lease.key, place)
+        try:
+            notification = Aggregates(self.seals).opened(whole)
+            person = self._person(notification, place)
+        except VaultError as error:
+            self.unreadable = error
+            return
+        candidate = Candidate(notification=notification, delivery=change.before, person=person)
+        change = change.then(decide(change.before, self.gate(candidate, self.now), self.now), freed=True)
+        self.changes.append(change)
+        if change.after.status is Status.SENDING:
+            self.begun.append(Begun(lease=lease, notification=notification, delivery=change.after, person=person))
+            self._count(_point_key(place))
+
+    def _person(self, notification: Notification, place: Place) -> Person:
+        key = _point_key(place)
+        if key not in self.points and key in self.rows:
+            self.points[key] = Points(self.seals).opened(self.rows[key])
+        stored = self.points.get(key)
+        profile = self.profiles.get(notification.user, Profile(user=notification.user))
+        return person_of(profile, {stored.point.channel: stored} if stored else {})
+
+    def _count(self, key: PointKey) -> None:
+        """The next delivery of this wave already sees it."""
+        stored = self.points.get(key)
+        if stored and (cap := stored.point.cap):
+            recent = (*stored.point.recent, self.now)[-cap.count :]
+            self.points[key] = self.counted[key] = evolve(stored, point=evolve(stored.point, recent=recent))
+
+
+def _point_key(place: Place) -> PointKey:
+    return UserRef(tenant=place.key.tenant, user_id=place.user_id), Channel(place.channel)

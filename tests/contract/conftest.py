@@ -1,18 +1,20 @@
 """What contracts run against: services that are started once for the whole run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.services.kafka import ApacheKafka, MissingKafkaError, apache_kafka
 from tests.services.postgres import PostgresServer, postgres_server
-from tests.services.stores import migrated
+from tests.services.stores import migrated, postgres_stores
 from tests.services.streams import KafkaSubject
 
 from fn_notifications.adapters.kafka.embedded import EmbeddedBroker
+from fn_notifications.adapters.postgres.pool import Database
 from fn_notifications.application.errors import MissingExtra
+from fn_notifications.testing.contracts.stores import Stores
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +71,10 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.fresh_database()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+async def world(postgres_url: str) -> AsyncIterator[tuple[Stores, Database]]:
+    """The stores of that database, and the database itself."""
+    async with postgres_stores(postgres_url) as world:
+        yield world

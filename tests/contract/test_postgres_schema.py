@@ -13,7 +13,6 @@ import pytest
 from attrs import evolve
 from psycopg.sql import SQL, Identifier
 from tests.services.postgres import PostgresServer
-from tests.services.stores import postgres_stores
 
 from fn_notifications.adapters.postgres.migrate import Migration, migrate, shipped
 from fn_notifications.adapters.postgres.partitions import TABLES, ensure_partitions
@@ -63,12 +62,6 @@ def empty_url(postgres: PostgresServer) -> Iterator[str]:
 async def empty(empty_url: str) -> AsyncIterator[Database]:
     async with open_pool(empty_url, size=6) as database:
         yield database
-
-
-@pytest.fixture
-async def world(postgres_url: str) -> AsyncIterator[tuple[Stores, Database]]:
-    async with postgres_stores(postgres_url) as world:
-        yield world
 
 
 class TestMigrations:

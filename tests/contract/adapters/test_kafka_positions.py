@@ -155,8 +155,8 @@ async def test_a_topic_made_anew_under_a_running_source_is_read(stream: KafkaSub
         await _recreate(stream, admin)
         await stream.write(numbered(stream.topic, range(100, 110), keys=1))
         assert numbers(await gather(source, 10, stream)) == list(range(100, 110))
-        # The old topic's offsets say nothing about the new one's.
-        await source.done(old)
+        # Offsets of the old topic that the new one has not reached say nothing about it.
+        await source.done(old[10:])
     async with stream.source("g") as source:
         assert numbers(await gather(source, 10, stream)) == list(range(100, 110))
 

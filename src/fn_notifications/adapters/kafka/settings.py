@@ -97,6 +97,8 @@ class KafkaSettings:
             "message.timeout.ms": 0,
             "linger.ms": 5,
             "compression.type": "lz4",
+            # How large a message may be is the topic's to say, not ours.
+            "message.max.bytes": 16 * 1024 * 1024,
             # What Java clients use: equal keys meet in equal partitions, whoever wrote them.
             "partitioner": "murmur2_random",
         }

@@ -65,18 +65,16 @@ class KafkaSubject:
     def settings(self, group: str = "g", **more: Any) -> KafkaSettings:
         """As an operator would, but impatient."""
         impatient: dict[str, Any] = {
+            "bootstrap": self.bootstrap,
+            "group_id": self.group_id(group),
+            "topics": (self.topic,),
             "intake_start": "earliest",
             "keepalive": 0.05,
             "session_timeout": 3.0,
             "topic_refresh": 0.5,
             "publish_timeout": 2.0,
         }
-        return KafkaSettings(
-            bootstrap=self.bootstrap,
-            group_id=self.group_id(group),
-            topics=(self.topic,),
-            **impatient | self.options | more,
-        )
+        return KafkaSettings(**impatient | self.options | more)
 
     def group_id(self, group: str) -> str:
         return f"{self.topic}-{group}"

@@ -6,39 +6,29 @@ import random
 import secrets
 import socket
 import time
-import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib import resources
-from pathlib import Path
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from fn_notifications.adapters.addresses.canonical import CanonicalAddresses
-from fn_notifications.adapters.jmespath.paths import JmesPaths
 from fn_notifications.adapters.kafka.publisher import open_publisher
-from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.source import open_source
 from fn_notifications.adapters.local.sender import LocalMailbox
 from fn_notifications.adapters.memory.cache import MemoryPreferenceCache
 from fn_notifications.adapters.postgres.partitions import ensure_partitions
-from fn_notifications.adapters.postgres.pool import Database, open_pool
+from fn_notifications.adapters.postgres.pool import Database
 from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
-from fn_notifications.adapters.templates.jinja import JinjaRenderer
 from fn_notifications.adapters.transport.http import open_transport
 from fn_notifications.adapters.vault.aes import AesVault
-from fn_notifications.adapters.vault.keys import Keys
-from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.application.call import Caller, Lane
 from fn_notifications.application.catalogue import Catalogue
 from fn_notifications.application.dispatch import Dispatch
-from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.intake import Intake
-from fn_notifications.application.loading import load
 from fn_notifications.application.ports.circuit import CircuitRules
 from fn_notifications.application.ports.people import PreferenceCache
 from fn_notifications.application.ports.receipts import Receipts
@@ -50,9 +40,18 @@ from fn_notifications.application.relay import Relay
 from fn_notifications.application.service import Notifications
 from fn_notifications.application.upkeep import Upkeep
 from fn_notifications.domain.address import Channel
-from fn_notifications.domain.catalogue import CHANNELS, AllowList, Policy
+from fn_notifications.domain.catalogue import Policy
 from fn_notifications.entrypoints.http.app import application, serve
 from fn_notifications.entrypoints.http.doors import Door
+from fn_notifications.entrypoints.parts import (
+    kafka_of,
+    load_catalogue,
+    open_database,
+    policy_of,
+    renderer_of,
+    store_on,
+    vault_of,
+)
 from fn_notifications.entrypoints.providers.context import Context
 from fn_notifications.entrypoints.registry import provider, resolve
 from fn_notifications.entrypoints.service import IntakeStep, Loop, Supervisor
@@ -62,8 +61,6 @@ _OFTEN: Final = 0.1
 _SELDOM: Final = 1.0
 _HOURLY: Final = 3600.0
 """Seconds a loop rests when there was nothing to do."""
-
-_CATALOGUE: Final = Path(str(resources.files("fn_notifications") / "catalogue"))
 
 
 @frozen(kw_only=True)
@@ -162,74 +159,6 @@ class _Parts:
     def vault(self) -> AesVault:
         """Seals with the newest key."""
         return vault_of(self.settings)
-
-
-def vault_of(settings: Settings) -> AesVault:
-    """The vault the settings' keys make."""
-    keys = Keys(
-        sealing=tuple((key.id, key.key.reveal()) for key in settings.vault.contact_keys),
-        lookup=settings.vault.lookup_key.reveal(),
-    )
-    return AesVault(keys)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The rules' surroundings: which channels somebody carries, whom we may reach, how long to wait for contacts."""
-    allowed = settings.allowlist
-    return Policy(
-        zones=zone,
-        channels={
-            channel: evolve(rules, has_sender=channel in settings.lanes and settings.lanes[channel].on)
-            for channel, rules in CHANNELS.items()
-        },
-        contact_grace=timedelta(seconds=settings.intake.contact_grace),
-        allowlist=AllowList(entries=allowed.addresses | allowed.domains) if allowed else None,
-    )
-
-
-def load_catalogue() -> Catalogue:
-    """The shipped catalogue. Raises CatalogueError, naming every mistake."""
-    document = tomllib.loads((_CATALOGUE / "findly.toml").read_text(encoding="utf-8"))
-    return load(document, JmesPaths(), CanonicalAddresses(), zone)
-
-
-def renderer_of(catalogue: Catalogue) -> JinjaRenderer:
-    """The shipped templates."""
-    return JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
-
-
-def kafka_of(settings: Settings) -> KafkaSettings:
-    """The broker as its adapter wants to be told."""
-    kafka = settings.kafka
-    return KafkaSettings(
-        bootstrap=",".join(kafka.hosts),
-        group_id=kafka.group,
-        topics=kafka.topics,
-        username=kafka.username.reveal() if kafka.username else None,
-        password=kafka.password.reveal() if kafka.password else None,
-        ssl=kafka.tls,
-        sasl_mechanism=kafka.mechanism,
-        intake_start=settings.intake.start,
-    )
-
-
-@asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The configured database. Raises Unavailable when it cannot be reached."""
-    if settings.database.url is None:
-        raise Misconfigured("DATABASE_URL is missing")
-    async with open_pool(settings.database.url.reveal(), size=settings.database.pool_size) as database:
-        yield database
-
-
-def store_on(database: Database, settings: Settings) -> PostgresStore:
-    """Every store port on a database."""
-    return PostgresStore(
-        database=database,
-        vault=vault_of(settings),
-        channels=policy_of(settings).channels,
-        tenant=settings.tenant,
-    )
 
 
 async def _cache(parts: _Parts) -> PreferenceCache:

@@ -9,8 +9,9 @@ from attrs import frozen
 
 from fn_notifications.adapters.postgres.migrate import migrate
 from fn_notifications.application.ports.telemetry import Telemetry
-from fn_notifications.entrypoints.bootstrap import Service, bootstrap, open_database
+from fn_notifications.entrypoints.bootstrap import Service, bootstrap
 from fn_notifications.entrypoints.embedded import Embedded, embedded
+from fn_notifications.entrypoints.parts import open_database
 from fn_notifications.entrypoints.settings import Settings
 
 

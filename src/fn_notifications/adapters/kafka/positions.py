@@ -109,6 +109,7 @@ def _fresh(consumer: Consumer, topic: str) -> int:
     metadata = consumer.list_topics(topic, timeout=PATIENCE).topics[topic]
     code = None if metadata.error is None else metadata.error.code()
     if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        logger.warning("topic %s does not exist yet", topic)
         return 0
     if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         # Forbidden is not absent: once allowed, its history is as old as any other's. The others need not wait.

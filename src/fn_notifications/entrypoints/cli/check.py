@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from fn_notifications.adapters.kafka.topics import missing_topics
 from fn_notifications.adapters.postgres.migrate import pending
 from fn_notifications.application.errors import Misconfigured, PortError
-from fn_notifications.entrypoints.bootstrap import kafka_of, load_catalogue, open_database, renderer_of
 from fn_notifications.entrypoints.cli.context import settings_here
+from fn_notifications.entrypoints.parts import kafka_of, load_catalogue, open_database, renderer_of
 from fn_notifications.entrypoints.registry import provider, resolve
 from fn_notifications.entrypoints.settings import Embed, Settings
 

@@ -17,7 +17,6 @@ from rich.table import Table
 from fn_notifications.adapters.kafka.publisher import open_publisher
 from fn_notifications.application.ports.events import Outgoing
 from fn_notifications.application.preferences import InvalidPreferences
-from fn_notifications.entrypoints.bootstrap import kafka_of
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.cli.lines import (
     BadInput,
@@ -28,6 +27,7 @@ from fn_notifications.entrypoints.cli.lines import (
 )
 from fn_notifications.entrypoints.cli.samples import sample_events, sample_preferences
 from fn_notifications.entrypoints.embedded import free_port, on_this_machine
+from fn_notifications.entrypoints.parts import kafka_of
 from fn_notifications.entrypoints.report import report
 from fn_notifications.entrypoints.settings import Embed, Role, Settings
 from fn_notifications.entrypoints.stack import Stack, running_stack

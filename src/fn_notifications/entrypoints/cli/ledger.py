@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from fn_notifications.entrypoints.bootstrap import open_database, store_on
 from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.parts import open_database, store_on
 from fn_notifications.entrypoints.report import ledger_document
 from fn_notifications.entrypoints.settings import Settings
 

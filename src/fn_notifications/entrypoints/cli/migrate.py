@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Sequence
 
 from fn_notifications.adapters.postgres.migrate import migrate
-from fn_notifications.entrypoints.bootstrap import open_database
 from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.parts import open_database
 from fn_notifications.entrypoints.settings import Settings
 
 

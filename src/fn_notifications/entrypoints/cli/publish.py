@@ -10,9 +10,9 @@ from attrs import evolve
 from fn_notifications.adapters.kafka.publisher import open_publisher
 from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.ports.events import Outgoing
-from fn_notifications.entrypoints.bootstrap import kafka_of
 from fn_notifications.entrypoints.cli.context import settings_of_running
 from fn_notifications.entrypoints.cli.lines import BadInput, outgoing, read_lines
+from fn_notifications.entrypoints.parts import kafka_of
 from fn_notifications.entrypoints.settings import Settings
 
 

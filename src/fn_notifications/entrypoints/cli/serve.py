@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 
 from fn_notifications.adapters.postgres.migrate import migrate, pending
 from fn_notifications.application.errors import Misconfigured
-from fn_notifications.entrypoints.bootstrap import bootstrap, open_database
+from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.embedded import embedded, on_this_machine
+from fn_notifications.entrypoints.parts import open_database
 from fn_notifications.entrypoints.settings import Embed, Settings
 
 

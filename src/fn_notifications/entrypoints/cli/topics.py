@@ -5,8 +5,8 @@ import asyncio
 
 from fn_notifications.adapters.kafka.topics import TOPICS_IN, TOPICS_OUT, create_topics
 from fn_notifications.application.errors import Misconfigured
-from fn_notifications.entrypoints.bootstrap import kafka_of
 from fn_notifications.entrypoints.cli.context import settings_here
+from fn_notifications.entrypoints.parts import kafka_of
 
 
 def run(arguments: argparse.Namespace) -> int:

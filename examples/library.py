@@ -9,7 +9,7 @@ from fn_notifications.entrypoints.library import MemoryEngine
 async def main() -> None:
     engine = MemoryEngine(
         types=[NotificationType(name="shipped", channels=(EMAIL, SMS), required=("order",))],
-        templates={"shipped": {"subject": "Order {order} was on its way", "text": "Order {order} has left our house."}},
+        templates={"shipped": {"subject": "Order {order} is on its way", "text": "Order {order} has left our house."}},
     )
     await engine.notifications.set_preferences("ana", {"email": "ana@example.com"})
     sent = await engine.notifications.send("ana", "shipped", {"order": 42}, id_="order-42")

@@ -17,7 +17,6 @@ from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.application.loading import load
 from fn_notifications.application.ports.intake import DeadReason, EventOutcome
 from fn_notifications.domain.reasons import SENTENCES
-from fn_notifications.entrypoints.parts import JmesPaths
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

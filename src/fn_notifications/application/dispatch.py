@@ -23,8 +23,10 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.domain.commands import Begin
 from fn_notifications.domain.decision import Decision, Verdict
+from fn_notifications.domain.delivery import DeliveryKey
 from fn_notifications.domain.failover import next_route
 from fn_notifications.domain.identity import attempt_id
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routing import gate
 
@@ -66,6 +68,8 @@ class Dispatch:
     pace: Pace = Pace()
     _calls: dict[asyncio.Task[None], Channel] = field(factory=dict, init=False)
     _answers: list[Answer] = field(factory=list, init=False)
+    _types: dict[DeliveryKey, str] = field(factory=dict, init=False)
+    """Notification types of deliveries on the wire, for the counters."""
     _answered: asyncio.Event = field(factory=asyncio.Event, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
 
@@ -191,6 +195,7 @@ class Dispatch:
         self._wake.set()
 
     async def _call(self, begun: Begun) -> None:
+        self._types[begun.delivery.key] = begun.notification.type
         self._answers.append(await self.caller.call(self.lanes[begun.delivery.channel], begun))
         self._answered.set()
 
@@ -225,7 +230,10 @@ class Dispatch:
         states = await self.deliveries.finish(batch)
         del self._answers[: len(batch)]
         for state in states:
-            self.telemetry.count("deliveries.answered", channel=state.channel, status=state.status)
+            type_ = self._types.pop(state.key, None)
+            self.telemetry.count("deliveries.answered", channel=state.channel, status=state.status, type=type_)
+            if state.status is Status.FAILED:
+                self.telemetry.count("deliveries.failed", channel=state.channel, type=type_, reason=state.reason)
 
     async def _drain(self) -> None:
         if self._calls:

@@ -48,15 +48,15 @@ CROSS JOIN LATERAL (
 """
 
 _LANES: Final = """
-SELECT i.user_id, i.channel, q.waiting, p.reachable IS NOT NULL AS reachable
+SELECT i.user_id, i.channel, q.waiting, coalesce(p.reachable, false) AS reachable
 FROM json_to_recordset(%(lanes)s) AS i (tenant text, user_id text, channel text)
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting FROM due q
     WHERE q.tenant = i.tenant AND q.user_id = i.user_id AND q.channel = i.channel
 ) AS q
 LEFT JOIN LATERAL (
-    SELECT true AS reachable FROM contact_points p
-    WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel AND p.lookup IS NOT NULL LIMIT 1
+    SELECT p.lookup IS NOT NULL AS reachable FROM contact_points p
+    WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel LIMIT 1
 ) AS p ON true
 """
 

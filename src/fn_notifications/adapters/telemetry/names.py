@@ -42,23 +42,22 @@ METRICS: Final = (
         when=("status", "sent"),
         name="fn_notifications.notification.sent.total",
         kind=Kind.COUNTER,
-        labels=("channel",),
+        labels=("channel", "type"),
         meaning="Messages that a provider took.",
     ),
     Metric(
-        said="deliveries.answered",
-        when=("status", "failed"),
+        said="deliveries.failed",
         name="fn_notifications.notification.failed.total",
         kind=Kind.COUNTER,
-        labels=("channel",),
+        labels=("channel", "type", "reason"),
         meaning="Deliveries given up after a call: refused, or every try spent.",
     ),
     Metric(
         said="deliveries.answered",
         name="fn_notifications.notification.answered.total",
         kind=Kind.COUNTER,
-        labels=("channel", "status"),
-        meaning="Calls after which a delivery was neither sent nor failed, by what became of it: pending waits for "
+        labels=("channel", "status", "type"),
+        meaning="Calls after which a delivery was not sent, by what became of it: pending waits for "
         "another try, in_doubt for a proof.",
     ),
     Metric(

@@ -1,5 +1,7 @@
 -- The first schema. Applied whole, in one transaction; never edited afterwards: a change is a new file.
 -- No foreign key points into a partitioned table and no CHECK lists states: both would have to change under load.
+-- Further indexes begin with what tells rows apart, not with the tenant: before there are statistics, one that shares
+-- its first column with a primary key is taken in its place.
 
 CREATE FUNCTION fn_now() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE AS 'SELECT clock_timestamp()';
 COMMENT ON FUNCTION fn_now() IS
@@ -38,7 +40,7 @@ CREATE TABLE contact_points (
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE contact_points IS 'The one row that consent is read from, under lock, when a call starts';
 COMMENT ON COLUMN contact_points.recent IS 'Times of the latest sends; kept only while there is a cap';
-CREATE INDEX contact_points_of_address ON contact_points (tenant, channel, lookup) WHERE lookup IS NOT NULL;
+CREATE INDEX contact_points_of_address ON contact_points (lookup, channel, tenant) WHERE lookup IS NOT NULL;
 
 CREATE TABLE suppressions (
     at      timestamptz NOT NULL,
@@ -74,7 +76,7 @@ CREATE TABLE requests (
     PRIMARY KEY (tenant, identity, user_id, type)
 );
 COMMENT ON COLUMN requests.decisions IS 'What the rules said: [channel, verdict, reason, until] each';
-CREATE INDEX requests_repeating ON requests (tenant, duplicate_of) WHERE duplicate_of IS NOT NULL;
+CREATE INDEX requests_repeating ON requests (duplicate_of, tenant) WHERE duplicate_of IS NOT NULL;
 
 CREATE TABLE dedup_keys (
     seen    timestamptz NOT NULL,
@@ -141,7 +143,7 @@ CREATE TABLE notifications (
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 COMMENT ON COLUMN notifications.sealed IS 'Variables and metadata, sealed';
-CREATE INDEX notifications_of_user ON notifications (tenant, user_id, id);
+CREATE INDEX notifications_of_user ON notifications (user_id, tenant, id);
 
 CREATE TABLE deliveries (
     notification_id uuid        NOT NULL,
@@ -242,7 +244,7 @@ COMMENT ON TABLE due IS 'One row per open delivery; gone when it is settled';
 COMMENT ON COLUMN due.ready IS 'May be claimed now. Leased rows are not ready: they come back when the lease runs out';
 CREATE INDEX due_ready ON due (channel, priority, rank, due_at) WHERE ready;
 CREATE INDEX due_asleep ON due (status, coalesce(lease_until, due_at)) WHERE NOT ready;
-CREATE INDEX due_of_user ON due (tenant, user_id, channel);
+CREATE INDEX due_of_user ON due (user_id, channel, tenant);
 
 -- The event log, by day --------------------------------------------------------------------------------------------
 

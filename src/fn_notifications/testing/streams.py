@@ -27,9 +27,15 @@ NASTY: Final = (
 class Stream(Protocol):
     """A topic of at least two partitions, empty at first, and ways around the ports under test."""
 
-    topic: str
-    patience: float
-    """Seconds after which a rule stops waiting for a record and fails."""
+    @property
+    def topic(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a rule stops waiting for a record and fails."""
+        ...
 
     def source(self, group: str) -> AbstractAsyncContextManager[EventSource]:
         """A member of a group that reads from the beginning at first. Leaving and coming back is a restart."""

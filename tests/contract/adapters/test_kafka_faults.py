@@ -12,6 +12,7 @@ from tests.services.streams import KafkaSubject
 from fn_notifications.adapters.kafka import source as source_module
 from fn_notifications.adapters.kafka.embedded import HEARTBEAT, PRODUCE, EmbeddedBroker
 from fn_notifications.adapters.kafka.publisher import open_publisher
+from fn_notifications.adapters.kafka.reader import Reader
 from fn_notifications.adapters.kafka.records import EPOCH, record_from
 from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.source import KafkaSource, open_source
@@ -64,7 +65,7 @@ async def test_a_consumer_that_broke_for_good_is_replaced(broker: EmbeddedBroker
             while sum(await stream.committed()) < 10:
                 continue
         broker.fail_requests(HEARTBEAT, KafkaError.FENCED_INSTANCE_ID)
-        with pytest.raises(Unavailable, match="FENCED_INSTANCE_ID"):
+        with pytest.raises(Unavailable, match="_FATAL"):
             await _take_until_it_fails(source)
         await stream.write(numbered(stream.topic, range(10, 20)))
         records = await gather(source, 10, stream)
@@ -143,14 +144,14 @@ async def test_a_place_that_cannot_be_asked_for_is_asked_for_again(
 ) -> None:
     """Assigned, but the cluster did not say where to read: neither the end nor the beginning is guessed."""
     asked = 0
-    locate = source_module.Reader._locate
+    locate = Reader._locate
 
-    def refuse_twice(reader: source_module.Reader, lost: dict[tuple[str, int], int | None]) -> object:
+    def refuse_twice(reader: Reader, lost: dict[tuple[str, int], int | None]) -> object:
         nonlocal asked
         asked += 1
         return [] if asked <= 2 else locate(reader, lost)
 
-    monkeypatch.setattr(source_module.Reader, "_locate", refuse_twice)
+    monkeypatch.setattr(Reader, "_locate", refuse_twice)
     await stream.write(numbered(stream.topic, range(10)))
     async with stream.source("g", intake_start="now") as source:
         await asyncio.gather(source.take(1, 1), eventually(lambda: len(source.assigned) == 3, within=30))
@@ -220,10 +221,6 @@ class TestEmbeddedBroker:
             assert other.bootstrap != broker.bootstrap
             other.create_topic("only-there", 1)
             assert len(_partitions(other.bootstrap, "only-there")) == 1
-
-    def test_a_topic_that_cannot_be_is_refused(self, broker: EmbeddedBroker) -> None:
-        with pytest.raises(Misconfigured, match="cannot be created"):
-            broker.create_topic("none", 0)
 
     async def test_without_librdkafkas_functions_a_client_hosts_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ctypes, "CDLL", Mock(side_effect=OSError))

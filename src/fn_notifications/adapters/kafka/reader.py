@@ -98,7 +98,7 @@ class Reader:
             partition = record.topic, record.partition
             span = self._spans.get(partition)
             if span is not None and span.done <= record.offset < span.read:
-                news[partition] = record.offset + 1
+                news[partition] = max(news.get(partition, 0), record.offset + 1)
         if not news:
             return
         try:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from fn_notifications.adapters.kafka.faults import available, code_of, configured, name_of
+from fn_notifications.adapters.kafka.faults import code_of, configured, name_of
 from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.application.errors import Misconfigured, Unavailable
 
@@ -71,10 +71,16 @@ async def create_topics(settings: KafkaSettings, specs: Iterable[TopicSpec]) -> 
 
 async def missing_topics(settings: KafkaSettings, names: Iterable[str]) -> tuple[str, ...]:
     """Which of these do not exist. Raises `Unavailable` when the cluster does not answer or does not let us in."""
+    why: set[str] = set()
     with configured("the Kafka admin client"):
-        client = AdminClient(settings.client())
-    with available("Kafka does not answer"):
+        config = settings.client() | {"error_cb": lambda error: why.add(name_of(error))}
+        client = AdminClient(config)
+    try:
         known = (await asyncio.to_thread(client.list_topics, timeout=_PATIENCE)).topics
+    except KafkaException as error:
+        # The answer itself is a time-out; a wrong password is told to the callback only.
+        client.poll(0)
+        raise Unavailable(f"Kafka does not answer: {', '.join(sorted(why | {name_of(error)}))}") from None
     return tuple(name for name in names if name not in known)
 
 

@@ -63,12 +63,11 @@ _NOW: Final = "SELECT fn_now() AS now"
 
 @frozen(kw_only=True)
 class Whole:
-    """A notification with its deliveries, and the rows of these."""
+    """A notification with its deliveries, its own row, and the rows of these."""
 
     notification: Notification
-    sealed: bytes = field(repr=False)
-    """Its variables and metadata."""
-    rows: tuple[Row, ...]
+    row: Row = field(repr=False)
+    rows: tuple[Row, ...] = field(repr=False)
 
 
 @frozen
@@ -105,13 +104,14 @@ class Aggregates:
             delivery_of(row, attempts.get(DeliveryKey(tenant=row.tenant, notification_id=row.id, no=row.no), ()))
             for row in rows
         ]
-        whole = Whole(notification=notification_of(first, deliveries), sealed=first.sealed, rows=rows)
+        whole = Whole(notification=notification_of(first, deliveries, {}), row=first, rows=rows)
         return evolve(whole, notification=self.opened(whole)) if opened else whole
 
     def opened(self, whole: Whole) -> Notification:
         """The notification with its variables and metadata. Raises `VaultError` when they cannot be opened."""
-        one = whole.notification
-        return evolve(one, **self.seals.open_json(whole.sealed, *sealed_place(one.user.tenant, one.id)))
+        row = whole.row
+        content = self.seals.open_json(row.sealed, *sealed_place(row.tenant, row.id))
+        return notification_of(row, whole.notification.deliveries, content)
 
     async def _attempts(self, connection: Connection, ids: Batch) -> Mapping[DeliveryKey, list[Attempt]]:
         attempts: dict[DeliveryKey, list[Attempt]] = {}

@@ -78,8 +78,8 @@ def notification_row(notification: Notification, sealed: bytes) -> dict[str, Any
     }
 
 
-def notification_of(row: Row, deliveries: Sequence[Delivery]) -> Notification:
-    """A notification as stored, without what is sealed of it."""
+def notification_of(row: Row, deliveries: Sequence[Delivery], opened: Mapping[str, Any]) -> Notification:
+    """A notification as stored; `opened` is what was sealed of it."""
     return Notification(
         id=row.id,
         user=UserRef(tenant=row.tenant, user_id=row.user_id),
@@ -96,6 +96,7 @@ def notification_of(row: Row, deliveries: Sequence[Delivery]) -> Notification:
         timezone=row.timezone,
         correlation_id=row.correlation_id,
         deliveries=tuple(deliveries),
+        **opened,
     )
 
 

@@ -26,7 +26,7 @@ class Seals:
 
     def open_json(self, sealed: bytes, *row: str) -> Any:
         """What `seal_json` sealed for this row. Raises `VaultError` when it was not."""
-        return json.loads(self.vault.open(sealed, _context(row)))
+        return json.loads(self.vault.open(sealed, _context(row)).decode())
 
     def seal_address(self, address: Address, *row: str) -> bytes:
         """Seal an address."""

@@ -168,7 +168,7 @@ async def test_dev_shows_deliveries_and_other_commands_find_it(tmp_path):
             '{"event_type": "post.created", "event_id": "own", "data": {"user_id": "demo-ana", "post_id": "p1"}}'
         )
         code, out, err = await run("publish", "more.jsonl", cwd=tmp_path)
-        assert (code, out) == (0, "published 1 events\n"), err
+        assert (code, out) == (0, "published 1 event\n"), err
         code, out, err = await run("send", "demo-ana", "reminder", "title=Hello", "body=Again", cwd=tmp_path)
         assert code == 0, err
         id_ = out.split()[0]

@@ -10,6 +10,7 @@ from fn_notifications.adapters.memory.circuit import MemoryCircuit
 from fn_notifications.adapters.memory.renderer import MemoryRenderer
 from fn_notifications.adapters.memory.sending import MemoryMailbox, MemorySender
 from fn_notifications.adapters.memory.store import MemoryStore
+from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
 from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.templates.jinja import JinjaRenderer
@@ -61,7 +62,20 @@ def streams(source: KafkaSource, publisher: KafkaPublisher) -> tuple[EventSource
     return source, publisher
 
 
-def stores(
+def memory_stores(
     memory: MemoryStore,
 ) -> tuple[People, IntakeStore, Deliveries, Receipts, EventLog, History]:
     return memory.people, memory.intake, memory.deliveries, memory.receipts, memory.eventlog, memory.history
+
+
+def postgres_stores(
+    postgres: PostgresStore,
+) -> tuple[People, IntakeStore, Deliveries, Receipts, EventLog, History]:
+    return (
+        postgres.people,
+        postgres.intake,
+        postgres.deliveries,
+        postgres.receipts,
+        postgres.eventlog,
+        postgres.history,
+    )

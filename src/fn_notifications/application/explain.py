@@ -1,7 +1,8 @@
 """The answer to "why (not)?": everything that decided about a notification, in order, as sentences. Reads only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from attrs import frozen
 
@@ -13,7 +14,7 @@ from fn_notifications.domain.events import Attempt, Evidence
 from fn_notifications.domain.identity import parse_attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import SENTENCES, Reason
-from fn_notifications.domain.receipts import Receipt
+from fn_notifications.domain.receipts import Receipt, ReceiptKind
 
 
 @frozen(kw_only=True)
@@ -46,7 +47,7 @@ class Explanation:
 def explain(story: Story) -> Explanation:
     """The whole story, told."""
     notification = story.notification
-    steps = sorted(_steps(story), key=lambda step: step.at)
+    steps = sorted(_steps(story), key=lambda step: (step.at, _ORDER.get(step.code, 0)))
     return Explanation(
         notification_id=str(notification.id),
         notification_type=notification.type,
@@ -56,6 +57,10 @@ def explain(story: Story) -> Explanation:
         steps=tuple(steps),
         repeats=story.repeats,
     )
+
+
+_ORDER: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(ReceiptKind, start=1)}
+"""Reports of one second, as they follow from each other: accepted comes first, then delivered."""
 
 
 def sentence(decision: Decision) -> str:
@@ -93,7 +98,7 @@ def _steps(story: Story) -> Iterator[Step]:
     channels = {delivery.key.no: delivery.channel for delivery in notification.deliveries}
     for change in story.changes:
         why = f": {SENTENCES[Reason(change.reason)]}" if change.reason else ""
-        until = f" until {_clock(change.until)}" if change.until else ""
+        until = f", not before {_clock(change.until)}" if change.until else ""
         yield Step(
             at=change.at,
             channel=channels[change.delivery_no],
@@ -103,7 +108,8 @@ def _steps(story: Story) -> Iterator[Step]:
         )
     for delivery in notification.deliveries:
         for attempt in delivery.attempts:
-            yield from _attempt(delivery, attempt)
+            reports = [_after_its_attempt(one, delivery) for no, one in story.receipts if no == delivery.key.no]
+            yield from _attempt(delivery, attempt, reports)
     for no, receipt in story.receipts:
         code = f" ({receipt.code})" if receipt.code else ""
         yield Step(
@@ -122,7 +128,7 @@ def _after_its_attempt(receipt: Receipt, delivery: Delivery) -> datetime:
     return max([receipt.at, *started])
 
 
-def _attempt(delivery: Delivery, attempt: Attempt) -> Iterator[Step]:
+def _attempt(delivery: Delivery, attempt: Attempt, reports: Sequence[datetime]) -> Iterator[Step]:
     yield Step(
         at=attempt.started_at,
         channel=delivery.channel,
@@ -134,7 +140,7 @@ def _attempt(delivery: Delivery, attempt: Attempt) -> Iterator[Step]:
         return
     code = f" ({attempt.code})" if attempt.code else ""
     yield Step(
-        at=attempt.answered_at,
+        at=max([attempt.answered_at, *reports]),
         channel=delivery.channel,
         what="result",
         code=attempt.evidence.name.lower(),

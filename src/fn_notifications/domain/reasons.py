@@ -48,7 +48,7 @@ class Reason(StrEnum):
 SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.GLOBAL_OFF: "the person has switched all notifications off",
-        Reason.CHANNEL_OFF: "the person has this channel switched off",
+        Reason.CHANNEL_OFF: "this channel is off for the person, by their own choice or by default",
         Reason.TYPE_OFF: "the person does not want this type on this channel",
         Reason.SUPPRESSED: "the address must not be written to again (bounce, complaint, unsubscribe or STOP)",
         Reason.NO_OPT_IN: "this channel needs an opt-in and there is none",

@@ -63,3 +63,8 @@ def provider(name: str) -> Any:
     for found in entry_points(group=GROUP, name=name):
         return found.load()
     raise Misconfigured(f"no provider is called {name!r}; known are {', '.join(sorted(PROVIDERS))}")
+
+
+def providers_of_other_packages() -> frozenset[str]:
+    """The names that installed packages offer."""
+    return frozenset(found.name for found in entry_points(group=GROUP))

@@ -81,6 +81,7 @@ def _dead_letter(letter: DeadLetter) -> Mapping[str, Any]:
     position = letter.position
     return {
         "reason": letter.reason,
+        "detail": letter.detail,
         "position": {"topic": position.topic, "partition": position.partition, "offset": position.offset},
     }
 

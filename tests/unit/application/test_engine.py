@@ -262,7 +262,8 @@ async def test_explain_says_why_not_and_why(engine):
     sent = await send(engine, "shipped")
     await engine.run()
     explanation = await engine.notifications.explain(sent.id)
-    assert explanation.summary == ("email: sent", "sms: skipped: the person has this channel switched off")
+    why_not = "sms: skipped: this channel is off for the person, by their own choice or by default"
+    assert explanation.summary == ("email: sent", why_not)
     assert [step.what for step in explanation.steps] == ["decided", "decided", "attempt", "result"]
 
 

@@ -40,7 +40,7 @@ class MemoryDeliveries:
         """See the port."""
         async with self.state.lock:
             await asyncio.sleep(0)
-            return [begun for lease in leases if self._holds(lease) and (begun := self._begin(lease, gate))]
+            return [begun for lease in leases if self._is_live(lease) and (begun := self._begin(lease, gate))]
 
     async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
         """See the port."""
@@ -105,6 +105,10 @@ class MemoryDeliveries:
     def _holds(self, lease: Lease) -> bool:
         place = self.state.due.get(lease.key)
         return place is not None and place.token == lease.token and place.worker is not None
+
+    def _is_live(self, lease: Lease) -> bool:
+        until = self.state.due[lease.key].lease_until if self._holds(lease) else None
+        return until is not None and until > self.state.clock()
 
     def _give_back(self, key: DeliveryKey) -> None:
         self.state.due[key] = evolve(self.state.due[key], worker=None, lease_until=None)

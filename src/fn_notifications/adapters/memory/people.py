@@ -55,10 +55,14 @@ def _store_point(state: State, profile: Profile, channel: Channel) -> None:
 
 
 def _suppression(state: State, tenant: str, point: ContactPoint) -> Suppression | None:
-    if point.address is None:
-        return None
-    suppression, lifted = state.suppressions.get((tenant, point.channel, point.address.lookup), (None, True))
-    return None if lifted else suppression
+    return _in_force(state, (tenant, point.channel, point.address.lookup)) if point.address else None
+
+
+def _in_force(state: State, address: tuple[str, Channel, str]) -> Suppression | None:
+    """The latest of the opt-outs of an address that were not lifted."""
+    words = sorted(state.suppressions.get(address, {}).items())
+    out = [Suppression(cause=cause, at=at) for cause, (at, stays_out) in words if stays_out]
+    return max(out, key=lambda one: one.at, default=None)
 
 
 def _wake(state: State, user: UserRef) -> None:
@@ -71,31 +75,22 @@ def _wake(state: State, user: UserRef) -> None:
             state.due[key] = evolve(place, at=state.clock())
 
 
-def counts_more(new: OptOut, held: tuple[Suppression, bool] | None) -> bool:
-    """Whether an opt-out, or a lift, is the latest word on its address. A tie stays opted out; a lift undoes only
-    its own cause.
-    """
-    if held is None:
-        return True
-    suppression, lifted = held
-    if new.lifted:
-        return not lifted and suppression.cause == new.cause and new.at > suppression.at
-    return new.at >= suppression.at if lifted else False
-
-
 def suppress(state: State, opt_out: OptOut) -> bool:
-    """Apply one opt-out to every contact point with its address. The lock is the caller's."""
-    key = (opt_out.tenant, opt_out.channel, opt_out.address.lookup)
-    if not counts_more(opt_out, state.suppressions.get(key)):
+    """Apply one opt-out to every contact point with its address. The lock is the caller's.
+
+    Per address and cause the latest word counts, and of two at one moment the one that opts out.
+    """
+    address = (opt_out.tenant, opt_out.channel, opt_out.address.lookup)
+    words = state.suppressions.setdefault(address, {})
+    word = (opt_out.at, not opt_out.lifted)
+    if opt_out.cause in words and word <= words[opt_out.cause]:
         return False
-    suppression = Suppression(cause=opt_out.cause, at=opt_out.at)
-    state.suppressions[key] = (suppression, opt_out.lifted)
+    words[opt_out.cause] = word
+    suppression = _in_force(state, address)
     for (user, channel), point in list(state.points.items()):
-        same = point.address is not None and point.address.lookup == opt_out.address.lookup
-        if user.tenant == opt_out.tenant and channel == opt_out.channel and same:
-            state.points[user, channel] = evolve(
-                point, suppression=None if opt_out.lifted else suppression, epoch=point.epoch + 1
-            )
+        same = point.address is not None and (user.tenant, channel, point.address.lookup) == address
+        if same and point.suppression != suppression:
+            state.points[user, channel] = evolve(point, suppression=suppression, epoch=point.epoch + 1)
     return True
 
 

@@ -16,7 +16,7 @@ from fn_notifications.domain.catalogue import CHANNELS, ChannelRules
 from fn_notifications.domain.deduplication import Kept
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.notification import Notification
-from fn_notifications.domain.preferences import ContactPoint, Profile, Suppression, UserRef
+from fn_notifications.domain.preferences import ContactPoint, Profile, UserRef
 from fn_notifications.domain.receipts import Receipt
 
 NotificationKey = tuple[str, UUID]
@@ -61,8 +61,8 @@ class State:
     lock: asyncio.Lock = field(factory=asyncio.Lock)
     profiles: dict[UserRef, Profile] = field(factory=dict)
     points: dict[tuple[UserRef, Channel], ContactPoint] = field(factory=dict)
-    suppressions: dict[tuple[str, Channel, str], tuple[Suppression, bool]] = field(factory=dict)
-    """By tenant, channel and normalised address: the latest word, and whether it lifts."""
+    suppressions: dict[tuple[str, Channel, str], dict[str, tuple[datetime, bool]]] = field(factory=dict)
+    """By tenant, channel and normalised address, then by cause: the latest word's time, and whether it opts out."""
     identities: dict[tuple[str, bytes], bytes] = field(factory=dict)
     kept: dict[DedupKey, tuple[Kept, ...]] = field(factory=dict)
     notifications: dict[NotificationKey, Notification] = field(factory=dict)

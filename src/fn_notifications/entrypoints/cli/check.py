@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
-from fn_notifications.adapters.kafka.topics import missing_topics
+from fn_notifications.adapters.kafka.topics import TOPICS_OUT, missing_topics
 from fn_notifications.adapters.postgres.migrate import pending
 from fn_notifications.application.errors import Misconfigured, PortError
 from fn_notifications.entrypoints.cli.context import settings_here
@@ -62,7 +62,8 @@ def _probes(settings: Settings) -> Iterator[tuple[str, Callable[[], Awaitable[st
     if settings.kafka.hosts:
 
         async def kafka() -> str:
-            missing = await missing_topics(kafka_of(settings), settings.kafka.topics)
+            topics = (*settings.kafka.topics, *(spec.name for spec in TOPICS_OUT))
+            missing = await missing_topics(kafka_of(settings), topics)
             return f"answers; no topic {', '.join(missing)} yet" if missing else "answers, every topic exists"
 
         yield "kafka", kafka

@@ -16,24 +16,29 @@ from fn_notifications.adapters.telemetry.metrics import OtelTelemetry, open_tele
 from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.redaction import Redaction
 from fn_notifications.entrypoints.cli.running import find
+from fn_notifications.entrypoints.registry import providers_of_other_packages
 from fn_notifications.entrypoints.settings import Embed, Secret, Settings, load_settings
+from fn_notifications.entrypoints.settings.adapters import AVAILABLE
 
 
 def settings_here(embed: Embed = Embed.WHEN_EMPTY, overrides: Mapping[str, str] | None = None) -> Settings:
     """The settings of this environment and folder. Raises SettingsError."""
-    return load_settings(os.environ, cwd=Path.cwd(), overrides=overrides or {}, embed=embed)
+    others = providers_of_other_packages()
+    adapters = {channel: known | others for channel, known in AVAILABLE.items()}
+    return load_settings(os.environ, cwd=Path.cwd(), overrides=overrides or {}, embed=embed, adapters=adapters)
 
 
 def settings_of_running() -> Settings:
-    """The settings, led to a `dev` that runs in this folder when nothing else is configured."""
-    settings = settings_here()
-    running = find(settings.state_dir) if settings.embeds_database or settings.embeds_kafka else None
+    """The settings, led to the `dev` that runs in this folder, whatever is configured; it says so when there is one."""
+    everything = settings_here(Embed.EVERYTHING)
+    running = find(everything.state_dir)
     if running is None:
-        return settings
+        return settings_here()
+    print(f"(the dev that runs here, {running.url})", file=sys.stderr)
     return evolve(
-        settings,
-        database=evolve(settings.database, url=Secret(running.database)),
-        kafka=evolve(settings.kafka, hosts=(running.broker,), topics=running.topics),
+        everything,
+        database=evolve(everything.database, url=Secret(running.database)),
+        kafka=evolve(everything.kafka, hosts=(running.broker,), topics=running.topics),
     )
 
 

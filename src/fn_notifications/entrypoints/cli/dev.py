@@ -16,7 +16,7 @@ from fn_notifications.domain.notification import Notification
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.cli.demo import publish_all, set_all
 from fn_notifications.entrypoints.cli.lines import outgoing
-from fn_notifications.entrypoints.cli.running import Running, announced
+from fn_notifications.entrypoints.cli.running import Running, announced, find
 from fn_notifications.entrypoints.cli.samples import sample_events, sample_preferences
 from fn_notifications.entrypoints.embedded import on_this_machine
 from fn_notifications.entrypoints.settings import Embed, Role, Settings
@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         intake=evolve(settings.intake, start="earliest"),
         telemetry=quiet,
     )
+    if running := find(settings.state_dir):
+        print(f"fn-notifications: a dev runs here already: {running.url} (process {running.pid})", file=sys.stderr)
+        return 1
     return until_stopped(_dev(settings, keep=arguments.keep))
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fn_notifications import __version__
-from fn_notifications.application.errors import MissingExtra, PortError
+from fn_notifications.application.errors import Misconfigured, MissingExtra, PortError
 from fn_notifications.entrypoints.registry import resolve
-from fn_notifications.entrypoints.settings import SettingsError
 
 _COMMANDS = "fn_notifications.entrypoints.cli"
 
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = command(arguments)
     except MissingExtra as error:
         return _complain(f"{error}\nEverything the service can use: pip install 'fn-notifications[all]'", 2)
-    except SettingsError as error:
+    except Misconfigured as error:
         return _complain(str(error), 2)
     except PortError as error:
         return _complain(str(error), 1)

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BadInput as error:
         print(f"fn-notifications: {error}", file=sys.stderr)
         return 2
-    print(f"stored the preferences of {stored} people")
+    print(f"stored the preferences of {stored} {'person' if stored == 1 else 'people'}")
     return 0
 
 

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"fn-notifications: {error}", file=sys.stderr)
         return 2
     asyncio.run(_publish(settings, messages))
-    print(f"published {len(messages)} events")
+    print(f"published {len(messages)} {'event' if len(messages) == 1 else 'events'}")
     return 0
 
 

@@ -9,7 +9,7 @@ from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.embedded import embedded, on_this_machine
 from fn_notifications.entrypoints.parts import open_database
-from fn_notifications.entrypoints.settings import Embed, Settings
+from fn_notifications.entrypoints.settings import Embed, Role, Settings
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,5 +39,6 @@ async def _serve(settings: Settings) -> int:
                 raise Misconfigured(f"the database lacks {', '.join(missing)}: run `fn-notifications migrate` first")
         service = await stack.enter_async_context(bootstrap(settings, telemetry, mailbox=mailbox))
         roles = ", ".join(sorted(settings.roles))
-        await service.run(lambda: telemetry.log("info", "service.started", port=settings.http.port, roles=roles))
+        port = settings.http.port if Role.HTTP in settings.roles else None
+        await service.run(lambda: telemetry.log("info", "service.started", port=port, roles=roles))
     return 0

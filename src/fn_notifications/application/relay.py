@@ -1,11 +1,12 @@
 """Events out: from the event log to the broker, in order per key, at least once."""
 
 import json
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
 
-from fn_notifications.application.errors import Conflict
+from fn_notifications.application.errors import Conflict, PortError
 from fn_notifications.application.ports.eventlog import Entry, EventLog
 from fn_notifications.application.ports.events import EventPublisher, Outgoing
 from fn_notifications.application.ports.telemetry import Telemetry
@@ -62,3 +63,8 @@ class Relay:
             return 0
         self.telemetry.count("relay.published", len(entries))
         return len(entries)
+
+    async def stop(self) -> None:
+        """Make room for another reader; a log that cannot be reached will notice by the lease."""
+        with suppress(PortError):
+            await self.log.release(self.reader)

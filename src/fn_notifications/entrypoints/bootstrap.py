@@ -237,6 +237,7 @@ async def _loops(
     if Role.RELAY in settings.roles:
         publisher = await parts.stack.enter_async_context(open_publisher(kafka_of(settings)))
         relay = Relay(log=stores.eventlog, publisher=publisher, telemetry=telemetry, reader=parts.worker)
+        parts.stack.push_async_callback(relay.stop)
         loops.append(Loop(name="relay", step=relay.once, idle=_OFTEN))
     if Role.UPKEEP in settings.roles:
         upkeep = Upkeep(deliveries=stores.deliveries, catalogue=catalogue, policy=parts.policy, telemetry=telemetry)

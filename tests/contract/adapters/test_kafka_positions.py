@@ -161,6 +161,19 @@ async def test_a_topic_made_anew_under_a_running_source_is_read(stream: KafkaSub
         assert numbers(await gather(source, 10, stream)) == list(range(100, 110))
 
 
+async def test_what_is_done_in_a_topic_made_anew_is_done(stream: KafkaSubject, admin: AdminClient) -> None:
+    """Though its offsets are smaller than the old topic's."""
+    await stream.write(numbered(stream.topic, range(30), keys=1))
+    async with stream.source("g") as source:
+        await gather(source, 30, stream, done=True)
+        await _recreate(stream, admin)
+        await stream.write(numbered(stream.topic, range(100, 110), keys=1))
+        await gather(source, 10, stream, done=True)
+    await stream.write(numbered(stream.topic, range(110, 120), keys=1))
+    async with stream.source("g") as source:
+        assert numbers(await gather(source, 10, stream)) == list(range(110, 120))
+
+
 async def _delete_records(admin: AdminClient, before: TopicPartition) -> None:
     for answer in admin.delete_records([before]).values():
         await asyncio.wrap_future(answer)

@@ -51,6 +51,13 @@ class MemoryEventLog:
             if entries:
                 self.state.published = max(self.state.published, entries[-1].position + 1)
 
+    async def release(self, reader: str) -> None:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            if self.state.reader and self.state.reader[0] == reader:
+                self.state.reader = None
+
     async def backlog(self) -> int:
         """See the port."""
         await asyncio.sleep(0)

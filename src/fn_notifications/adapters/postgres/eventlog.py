@@ -12,11 +12,13 @@ from fn_notifications.application.ports.eventlog import Entry
 
 LEASE: Final = timedelta(seconds=30)
 
+# A lease is renewed when half of it is over, so that a reader that looks often does not write as often.
 _LEASE_SHARDS: Final = """
 UPDATE event_log_shards SET reader = %(reader)s, lease_until = (SELECT fn_now()) + make_interval(secs => %(lease)s)
 WHERE shard = ANY (ARRAY(
     SELECT shard FROM event_log_shards
-    WHERE reader = %(reader)s OR lease_until <= (SELECT fn_now())
+    WHERE lease_until <= (SELECT fn_now())
+       OR reader = %(reader)s AND lease_until <= (SELECT fn_now()) + make_interval(secs => %(lease)s / 2)
     ORDER BY shard FOR UPDATE SKIP LOCKED))
 """
 
@@ -49,6 +51,8 @@ WHERE s.shard = i.shard AND s.reader = %(reader)s AND s.lease_until > (SELECT fn
   AND s.taken_position = i.position
 RETURNING s.shard
 """
+
+_RELEASE: Final = "UPDATE event_log_shards SET lease_until = (SELECT fn_now()) WHERE reader = %(reader)s"
 
 BACKLOG: Final = """
 SELECT coalesce(sum(e.entries), 0)::bigint AS entries
@@ -98,6 +102,14 @@ class PostgresEventLog:
 
         if ends:
             await self.database.run(work)
+
+    async def release(self, reader: str) -> None:
+        """See the port."""
+
+        async def work(connection: Connection) -> None:
+            await execute(connection, _RELEASE, reader=reader)
+
+        await self.database.run(work)
 
     async def backlog(self) -> int:
         """See the port."""

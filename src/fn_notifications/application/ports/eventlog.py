@@ -36,6 +36,10 @@ class EventLog(Protocol):
         """Move on past these, which must be the whole of the last `take`. Raises `Conflict` when the lease was lost."""
         ...
 
+    async def release(self, reader: str) -> None:
+        """Give up this reader's shards, so that another need not wait for the lease to end. Idempotent."""
+        ...
+
     async def backlog(self) -> int:
         """How many entries are not published yet."""
         ...

@@ -98,6 +98,18 @@ class EventLogContract:
         await stores.eventlog.published("two", held)
         assert await stores.eventlog.backlog() == 0
 
+    async def test_a_reader_that_stops_makes_room_at_once(self, stores: Stores) -> None:
+        """What it had not published comes to the next, who need not wait for the lease to end."""
+        await _sent(stores, 2)
+        held = await stores.eventlog.take("one", 10)
+        await stores.eventlog.release("one")
+        assert await stores.eventlog.take("two", 10) == held
+        with pytest.raises(Conflict):
+            await stores.eventlog.published("one", held)
+        await stores.eventlog.release("one")
+        await stores.eventlog.published("two", held)
+        assert await stores.eventlog.backlog() == 0
+
 
 async def _sent(stores: Stores, count: int) -> Sequence[Begun]:
     await meet(stores, user(), email=ADA.value)

@@ -1,6 +1,5 @@
 """What contracts run against: services that are started once for the whole run."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,6 +7,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.services.kafka import ApacheKafka, MissingKafkaError, apache_kafka
 from tests.services.postgres import PostgresServer, postgres_server
+from tests.services.required import required
 from tests.services.stores import migrated, postgres_stores
 from tests.services.streams import KafkaSubject
 
@@ -34,13 +34,8 @@ def embedded_stream(embedded_broker: EmbeddedBroker) -> KafkaSubject:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[ApacheKafka]:
-    try:
-        with apache_kafka() as broker:
-            yield broker
-    except MissingKafkaError as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    with required(MissingKafkaError), apache_kafka() as broker:
+        yield broker
 
 
 @pytest.fixture
@@ -55,14 +50,9 @@ def kafka_stream(kafka: ApacheKafka) -> KafkaSubject:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A server whose fresh databases are migrated."""
-    try:
-        with postgres_server() as server:
-            server.use_template(migrated)
-            yield server
-    except (LookupError, MissingExtra) as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    with required(LookupError, MissingExtra), postgres_server() as server:
+        server.use_template(migrated)
+        yield server
 
 
 @pytest.fixture

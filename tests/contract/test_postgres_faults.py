@@ -8,8 +8,9 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from tests.services.postgres import PostgresServer, postgres_server
+from tests.services.postgres import Flavour, PostgresServer, postgres_server
 from tests.services.postgres_proxy import LossyProxy, lossy_proxy
+from tests.services.required import required
 from tests.services.stores import VAULT, migrated, postgres_stores
 
 from fn_notifications.adapters.postgres.pool import Connection, Database, open_pool
@@ -150,14 +151,10 @@ async def lifetime(stores: Stores) -> None:
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[PostgresServer]:
     """A server of this module's own, on a Unix socket, to be killed: whatever server was given is not ours to."""
-    try:
-        with postgres_server("embedded" if "TEST_DATABASE_URL" in os.environ else None) as server:
-            server.use_template(migrated)
-            yield server
-    except MissingExtra as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    flavour: Flavour | None = "embedded" if "TEST_DATABASE_URL" in os.environ else None
+    with required(LookupError, MissingExtra), postgres_server(flavour) as server:
+        server.use_template(migrated)
+        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from tests.services.postgres import Flavour, PostgresServer, postgres_server, system_programs
+from tests.services.postgres import Flavour, PostgresServer, postgres_server
+from tests.services.required import required
+
+from fn_notifications.application.errors import MissingExtra
 
 
 def execute(url: str, statement: str) -> None:
@@ -22,9 +25,7 @@ def scalar(url: str, query: str) -> object:
 @pytest.fixture(scope="module", params=["system", "embedded"])
 def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     flavour: Flavour = request.param
-    if flavour == "system" and system_programs() is None:
-        pytest.skip("no PostgreSQL is installed on this machine")
-    with postgres_server(flavour) as running:
+    with required(LookupError, MissingExtra), postgres_server(flavour) as running:
         running.use_template(lambda url: execute(url, "CREATE TABLE migrated AS SELECT 7 AS version"))
         yield running
 

@@ -1,30 +1,26 @@
 """Real PostgreSQL, real Kafka, simulated providers; the service as a process of its own."""
 
-import os
 from contextlib import asynccontextmanager
 
 import pytest
 from tests.services.deployment import Deployment
 from tests.services.kafka import MissingKafkaError, apache_kafka
 from tests.services.postgres import postgres_server
+from tests.services.required import required
 
+from fn_notifications.application.errors import MissingExtra
 from fn_notifications.simulator.server import Simulator
 
 
 @pytest.fixture(scope="session")
 def kafka_address():
-    try:
-        with apache_kafka() as kafka:
-            yield kafka.bootstrap
-    except MissingKafkaError as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"no Apache Kafka: {missing}")
+    with required(MissingKafkaError), apache_kafka() as kafka:
+        yield kafka.bootstrap
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    with postgres_server() as server:
+    with required(LookupError, MissingExtra), postgres_server() as server:
         yield server
 
 

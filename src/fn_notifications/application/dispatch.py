@@ -168,8 +168,11 @@ class Dispatch:
         return begin
 
     def _decide(self, candidate: Candidate, now: datetime) -> Decision:
+        type_ = self.catalogue.types.get(candidate.notification.type)
+        if type_ is None:
+            return Decision.skip(candidate.delivery.channel, Reason.UNKNOWN_TYPE)
         return gate(
-            self.catalogue.types[candidate.notification.type],
+            type_,
             candidate.delivery.channel,
             candidate.person,
             self.policy,

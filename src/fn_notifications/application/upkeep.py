@@ -7,7 +7,7 @@ from attrs import frozen
 from fn_notifications.application.catalogue import Catalogue
 from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.telemetry import Telemetry
-from fn_notifications.domain.catalogue import Policy
+from fn_notifications.domain.catalogue import InDoubt, Policy
 from fn_notifications.domain.commands import Command, Rescue, Settle
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.lifecycle import Status
@@ -41,4 +41,6 @@ class Upkeep:
         if delivery.status is Status.SENDING:
             grace = doubt_grace(delivery.channel, self.policy, now=now, expires_at=delivery.expires_at)
             return Rescue(grace=grace)
-        return Settle(remedy=remedy(self.catalogue.types[notification.type].in_doubt, notification, delivery))
+        type_ = self.catalogue.types.get(notification.type)
+        policy = type_.in_doubt if type_ else InDoubt.HOLD
+        return Settle(remedy=remedy(policy, notification, delivery))

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     AWAITING_CONTACT = "awaiting_contact"
     NO_SENDER = "no_sender"
     NOT_ALLOWLISTED = "not_allowlisted"
+    UNKNOWN_TYPE = "unknown_type"
     # time
     SCHEDULED = "scheduled"
     QUIET_HOURS = "quiet_hours"
@@ -56,6 +57,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.AWAITING_CONTACT: "we know nothing of this person yet and wait a while for their contact data",
         Reason.NO_SENDER: "no provider is configured for this channel",
         Reason.NOT_ALLOWLISTED: "outside production only addresses on the allow-list are written to",
+        Reason.UNKNOWN_TYPE: "its type is no longer in the catalogue",
         Reason.SCHEDULED: "it was asked for at a later time",
         Reason.QUIET_HOURS: "it is the person's quiet hours",
         Reason.FREQUENCY_CAP: "the person's limit for this channel is reached",

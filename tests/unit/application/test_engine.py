@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from fn_notifications import EMAIL, SMS, Duplicate, MissingVariables, Outcome, OutcomeKind, Scope, Status, UnknownType
 from fn_notifications.application.preferences import InvalidPreferences
@@ -255,6 +256,19 @@ async def test_a_message_that_cannot_be_made_fails_without_a_call(engine_with):
     assert sender.sent == []
     (delivery,) = (await state(broken, sent)).deliveries
     assert (delivery.status, delivery.attempts[0].code) == (Status.FAILED, "template")
+
+
+async def test_a_type_that_left_the_catalogue_is_skipped_and_stops_nobody_else(engine):
+    await engine.notifications.set_preferences("ana", ANA)
+    gone, kept = await send(engine), await send(engine, "shipped", id_="2")
+    engine.dispatch.catalogue = evolve(
+        engine.dispatch.catalogue,
+        types={name: type_ for name, type_ in engine.dispatch.catalogue.types.items() if name != "invoice"},
+    )
+    await engine.run()
+    (delivery,) = (await state(engine, gone)).deliveries
+    assert (delivery.status, delivery.reason) == (Status.SKIPPED, "unknown_type")
+    assert (await state(engine, kept)).status is Status.SENT
 
 
 async def test_explain_says_why_not_and_why(engine):

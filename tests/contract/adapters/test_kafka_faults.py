@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, KafkaError, Message, Producer
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from tests.services.streams import KafkaSubject
 
 from fn_notifications.adapters.kafka import source as source_module
@@ -73,7 +80,7 @@ async def test_a_consumer_that_broke_for_good_is_replaced(broker: EmbeddedBroker
 
 
 async def test_all_callers_learn_of_an_outage(stream: KafkaSubject) -> None:
-    """The batch that waits longest gives everything up; published again, nothing is out of order."""
+    """The batch that waits longest gives everything up; published again, nothing is out of order or there twice."""
     batches = [numbered(stream.topic, range(start, start + 40)) for start in (0, 40, 80)]
     async with stream.publisher() as publisher:
         async with stream.outage():
@@ -81,15 +88,20 @@ async def test_all_callers_learn_of_an_outage(stream: KafkaSubject) -> None:
             assert [type(answer) for answer in answers] == [Unavailable] * 3
         for batch in batches:
             await publish_again(publisher, batch, stream)
-    by_key = numbers_by_key(await stream.read())
-    assert by_key == {b"key-%d" % key: list(range(key, 120, 8)) for key in range(8)}
+    records = await stream.read()
+    assert len(records) == 120
+    assert numbers_by_key(records) == {b"key-%d" % key: list(range(key, 120, 8)) for key in range(8)}
 
 
 async def test_a_full_queue_is_waited_for(stream: KafkaSubject) -> None:
+    """A batch larger than the queue goes in pieces, and one that finds no room at all waits for some."""
     async with stream.with_options(extra={"queue.buffering.max.messages": "7"}).publisher() as publisher:
-        await publisher.publish(numbered(stream.topic, range(100)))
+        await asyncio.gather(
+            publisher.publish(numbered(stream.topic, range(100))),
+            publisher.publish([Outgoing(topic=stream.topic, key=b"other", value=b"%d" % n) for n in range(100)]),
+        )
     by_key = numbers_by_key(await stream.read())
-    assert by_key == {b"key-%d" % key: list(range(key, 100, 8)) for key in range(8)}
+    assert by_key == {b"key-%d" % key: list(range(key, 100, 8)) for key in range(8)} | {b"other": list(range(100))}
 
 
 async def test_a_queue_that_stays_full_is_unavailable(stream: KafkaSubject) -> None:
@@ -143,21 +155,22 @@ async def test_a_place_that_cannot_be_asked_for_is_asked_for_again(
     stream: KafkaSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Assigned, but the cluster did not say where to read: neither the end nor the beginning is guessed."""
-    asked = 0
+    answers = False
     locate = Reader._locate
 
-    def refuse_twice(reader: Reader, lost: dict[tuple[str, int], int | None]) -> object:
-        nonlocal asked
-        asked += 1
-        return [] if asked <= 2 else locate(reader, lost)
+    def locate_if_it_answers(reader: Reader, lost: dict[tuple[str, int], int | None]) -> list[TopicPartition]:
+        return locate(reader, lost) if answers else []
 
-    monkeypatch.setattr(Reader, "_locate", refuse_twice)
+    monkeypatch.setattr(Reader, "_locate", locate_if_it_answers)
     await stream.write(numbered(stream.topic, range(10)))
     async with stream.source("g", intake_start="now") as source:
-        await asyncio.gather(source.take(1, 1), eventually(lambda: len(source.assigned) == 3, within=30))
+        await eventually(lambda: len(source._reader._assigned) == 3, within=30)
+        assert not source.assigned
+        assert list(await source.take(10, 0.3)) == []
+        answers = True
+        await eventually(lambda: len(source.assigned) == 3, within=30)
         await stream.write(numbered(stream.topic, range(10, 20)))
         records = await gather(source, 10, stream)
-    assert asked > 2
     assert {int(record.value) for record in records} == set(range(10, 20))
 
 

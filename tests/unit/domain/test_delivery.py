@@ -335,6 +335,43 @@ class TestCancel:
         assert when(given(PLANNED, *after), c.Cancel()) == []
 
 
+class TestState:
+    @pytest.mark.parametrize(
+        ("happened", "status", "reason"),
+        [
+            ((e.Skipped(at=START, reason=Reason.STALE),), Status.SKIPPED, Reason.STALE),
+            ((e.Expired(at=START),), Status.EXPIRED, Reason.EXPIRED),
+            ((PLANNED, e.Expired(at=START)), Status.EXPIRED, Reason.EXPIRED),
+            ((PLANNED, e.Deferred(at=START, until=END, reason=Reason.QUIET_HOURS)), Status.PENDING, Reason.QUIET_HOURS),
+            ((PLANNED, began()), Status.SENDING, None),
+            ((PLANNED, began(), retried()), Status.PENDING, Reason.RETRY),
+            ((PLANNED, began(), doubted()), Status.IN_DOUBT, Reason.IN_DOUBT),
+            ((PLANNED, began(), doubted(), RESENT), Status.PENDING, Reason.RESEND_IN_DOUBT),
+        ],
+    )
+    def test_a_delivery_says_why_it_stands_where_it_stands(
+        self, happened: tuple[e.Event, ...], status: Status, reason: Reason | None
+    ) -> None:
+        state = given(*happened)
+        assert (state.status, state.reason) == (status, reason)
+
+    @pytest.mark.parametrize(
+        ("evidence", "scope", "spent"),
+        [
+            (Evidence.UNSENT, Scope.RECIPIENT, True),
+            (Evidence.UNSENT, Scope.CONTENT, True),
+            (Evidence.UNSENT, Scope.ROUTE, False),
+            (Evidence.UNSENT, None, False),
+            (Evidence.ACCEPTED, Scope.RECIPIENT, False),
+            (Evidence.IN_DOUBT, Scope.CONTENT, False),
+        ],
+    )
+    def test_an_attempt_costs_a_try_when_this_message_was_proved_unsent(
+        self, evidence: Evidence, scope: Scope | None, spent: bool
+    ) -> None:
+        assert evolve(attempt(1), evidence=evidence, scope=scope).spent is spent
+
+
 class TestNames:
     def test_a_delivery_is_named_by_notification_and_number(self) -> None:
         key = new_delivery(no=2).key

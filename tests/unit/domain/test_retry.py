@@ -21,6 +21,7 @@ ROUNDING = timedelta(microseconds=2)
 def test_delays_start_at_a_second_double_and_end_after_three_tries() -> None:
     delays = [RetryPolicy().delay(spent, UNSENT, MIDDLE) for spent in (1, 2, 3, 4)]
     assert delays == [SECOND, 2 * SECOND, None, None]
+    assert RetryPolicy(tries=99).delay(98, UNSENT, MIDDLE) == timedelta(hours=1)
 
 
 def test_a_delay_is_spread_by_a_fifth_to_either_side() -> None:

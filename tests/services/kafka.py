@@ -1,13 +1,14 @@
 """One real Apache Kafka broker on loopback, for tests and benchmarks: a single KRaft node in a temporary directory."""
 
 import base64
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -71,6 +72,7 @@ class ApacheKafka:
         self._port, self._secure_port, controller = _free_ports(3)
         self._log = home / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         public = f"PLAINTEXT://127.0.0.1:{self._port}"
         if any(name.startswith("listener.name.sasl_ssl.") for name in properties):
             public += f",SASL_SSL://127.0.0.1:{self._secure_port}"
@@ -117,27 +119,27 @@ class ApacheKafka:
                 stdout=output,
                 stderr=output,
             )
+        # Ends the broker when this process is killed: the pipe it reads from closes with us.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", f"read -r _; kill -9 {self._process.pid}"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         self._await_answer(time.monotonic() + deadline)
 
     def stop(self) -> None:
         """Let it shut down in order; kill it when that takes more than ten seconds. Idempotent."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        self.kill()
 
     def kill(self) -> None:
         """End it as kill -9 does: no shutdown, no goodbye to anybody. Idempotent."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        self._process = None
+        for process in (self._guard, self._process):
+            if process is not None:
+                process.kill()
+                process.communicate()
+        self._guard = self._process = None
 
     def _java(self, main: str, *arguments: str) -> list[str]:
         logging = "-Dlog4j2.configurationFile=log4j2.properties"
@@ -183,12 +185,14 @@ def apache_kafka(properties: Mapping[str, str] | None = None) -> Iterator[Apache
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on at this moment; held together so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports nobody listens on at this moment, below those a client may be given: while the broker is down, a client
+    that keeps connecting to such a port would sooner or later reach itself and keep the port.
+    """
+    ports: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise BrokenKafkaError("no free port")

@@ -1,14 +1,15 @@
 """Brokers as the event contracts see them: memory, the embedded broker, Apache Kafka."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from attrs import evolve, field, frozen
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
 from fn_notifications.adapters.kafka.positions import Reset
 from fn_notifications.adapters.kafka.publisher import KafkaPublisher, open_publisher
@@ -17,6 +18,8 @@ from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.source import KafkaSource, log_reset, open_source
 from fn_notifications.adapters.memory.events import MemoryPublisher, MemorySource, MemoryStream
 from fn_notifications.application.ports.events import Outgoing, Record
+
+T = TypeVar("T")
 
 
 class MemorySubject:
@@ -117,9 +120,7 @@ class KafkaSubject:
     def _read(self) -> list[Record]:
         consumer = self._bystander("reader")
         places = [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in range(self.partitions)]
-        missing = sum(
-            high - low for low, high in (consumer.get_watermark_offsets(place, timeout=10) for place in places)
-        )
+        missing = self._asked(lambda: sum(high - low for low, high in map(consumer.get_watermark_offsets, places)))
         consumer.assign(places)
         records: list[Record] = []
         while len(records) < missing:
@@ -132,9 +133,19 @@ class KafkaSubject:
     def _committed(self, group: str) -> list[int]:
         consumer = self._bystander(self.group_id(group))
         places = [TopicPartition(self.topic, number) for number in range(self.partitions)]
-        offsets = [place.offset for place in consumer.committed(places, timeout=10)]
+        offsets = self._asked(lambda: [place.offset for place in consumer.committed(places, timeout=10)])
         consumer.close()
         return offsets
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer, also of a broker that has just come back and does not know its partitions yet."""
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return question()
+            except KafkaException:
+                if time.monotonic() > until:
+                    raise
 
     def _bystander(self, group: str) -> Consumer:
         return Consumer(

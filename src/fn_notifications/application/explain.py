@@ -47,7 +47,7 @@ class Explanation:
 def explain(story: Story) -> Explanation:
     """The whole story, told."""
     notification = story.notification
-    steps = sorted(_steps(story), key=lambda step: (step.at, _ORDER.get(step.code, 0)))
+    steps = sorted(_steps(story), key=lambda step: (step.at, _STEPS.index(step.what), _REPORTS.get(step.code, 0)))
     return Explanation(
         notification_id=str(notification.id),
         notification_type=notification.type,
@@ -59,8 +59,9 @@ def explain(story: Story) -> Explanation:
     )
 
 
-_ORDER: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(ReceiptKind, start=1)}
-"""Reports of one second, as they follow from each other: accepted comes first, then delivered."""
+_STEPS: Final = ("decided", "attempt", "report", "result", "changed")
+_REPORTS: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(ReceiptKind)}
+"""Steps, and reports, of one instant as they follow from each other: accepted comes first, then delivered."""
 
 
 def sentence(decision: Decision) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -77,7 +77,7 @@ class Beginnings:
         ]
         # A synchronous commit would block as long as the broker is away; asked for afterwards, it is there or not.
         consumer.commit(offsets=found, asynchronous=True)
-        if any(each.offset < 0 for each in _committed(consumer, unknown)):
+        if set(_marks(found)) != set(_marks(_committed(consumer, unknown))):
             raise KafkaException(KafkaError(KafkaError._NO_OFFSET))  # noqa: SLF001 - a public name there
         for each in found:
             logger.info("%s [%d] is read from offset %d on", each.topic, each.partition, each.offset)
@@ -134,6 +134,10 @@ def _offsets(consumer: Consumer, partitions: Iterable[Partition], moment: int) -
     for each in answers:
         _require(each.error)
     return {(each.topic, each.partition): each.offset for each in answers}
+
+
+def _marks(places: Iterable[TopicPartition]) -> Iterator[tuple[str, int, int]]:
+    return ((each.topic, each.partition, each.offset) for each in places)
 
 
 def _require(error: KafkaError | None) -> None:

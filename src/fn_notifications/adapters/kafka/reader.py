@@ -191,25 +191,41 @@ class Reader:
             self._warn("a Kafka broker said", error, message.topic() or "")
 
     def _settle(self) -> None:
-        """Join if that failed so far, and move lost partitions to a place."""
+        """Join if that failed so far, and move lost partitions to a place: they cannot be sought, only assigned anew."""
         self.join()
         lost = self._lost
-        if not lost or not (places := self._locate(lost)):
+        if not lost:
             return
         self._forget(lost.keys())
-        # A partition that is lost cannot be sought, only assigned anew.
-        if self._is_eager:
-            others = [each for each in self._consumer.assignment() if (each.topic, each.partition) not in lost]
-            self._consumer.assign(self._consumer.position(others) + places)
-        else:
-            self._consumer.incremental_unassign(places)
-            self._consumer.incremental_assign(places)
+        # First out: a partition that leaves commits what is stored, which must not come after its new place.
+        self._unassign(lost.keys())
+        places = self._locate(lost)
+        self._assign(places or [TopicPartition(*each) for each in lost])
+        if not places:
+            return
         self._lost = {}
         for each in places:
             expected = lost[each.topic, each.partition]
             if expected is not None:
                 reset = Reset(topic=each.topic, partition=each.partition, expected=expected, resumed=each.offset)
                 self._on_reset(reset)
+
+    def _assign(self, places: list[TopicPartition]) -> None:
+        """Read these too."""
+        if self._is_eager:
+            self._consumer.assign(self._consumer.position(self._consumer.assignment()) + places)
+        else:
+            self._consumer.incremental_assign(places)
+
+    def _unassign(self, partitions: Collection[Partition]) -> None:
+        """Read these no more, and the others on from where they are."""
+        everything = self._consumer.assignment()
+        if self._is_eager:
+            others = [each for each in everything if (each.topic, each.partition) not in partitions]
+            self._consumer.assign(self._consumer.position(others))
+        else:
+            ours = [each for each in everything if (each.topic, each.partition) in partitions]
+            self._consumer.incremental_unassign(ours)
 
     def _locate(self, lost: Mapping[Partition, int | None]) -> list[TopicPartition]:
         """Places for lost partitions; nothing when the cluster does not say."""
@@ -235,10 +251,7 @@ class Reader:
             # Assigned as they are, and moved once there is an answer.
             self._lost = {**self._lost, **new}
             places = partitions
-        if self._is_eager:
-            consumer.assign(places)
-        else:
-            consumer.incremental_assign(places)
+        self._assign(places)
         # A partition that was lost while paused comes back paused.
         consumer.resume(places)
         self._assigned |= new.keys()

@@ -83,6 +83,8 @@ class KafkaSettings:
             "queued.min.messages": 10_000,
             "queued.max.messages.kbytes": 8192,
             "fetch.queue.backoff.ms": 10,
+            # A real broker answers as soon as something comes, the embedded one only when this wait is over.
+            "fetch.wait.max.ms": 100,
         }
 
     def producer(self) -> dict[str, Any]:

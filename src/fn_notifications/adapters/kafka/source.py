@@ -93,7 +93,9 @@ async def open_source(
     finally:
         reader.interrupt()
         polling.cancel()
-        await asyncio.gather(polling, return_exceptions=True)
+        (ended,) = await asyncio.gather(polling, return_exceptions=True)
+        if isinstance(ended, Exception):
+            logger.error("polling had ended", exc_info=ended)
         await _leave(reader, thread)
 
 

@@ -1,0 +1,192 @@
+"""The dispatcher's loop: slots, circuits, outages of the store, and an orderly stop."""
+
+import asyncio
+
+import pytest
+from attrs import evolve
+
+from fn_notifications import EMAIL, Outcome, OutcomeKind, Scope, Status
+from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
+from fn_notifications.application.call import Lane
+from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.ports.circuit import CircuitState
+from fn_notifications.testing.waiting import eventually
+
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, provider_id="p")
+
+
+class Gated:
+    """A sender whose calls wait until they are let go, and that counts how many wait at once."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.waiting = 0
+        self.most = 0
+        self.calls = 0
+
+    async def send(self, messages):
+        self.calls += 1
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        try:
+            await self.open.wait()
+        finally:
+            self.waiting -= 1
+        return [ACCEPTED] * len(messages)
+
+
+async def planned(engine, count):
+    await engine.notifications.set_preferences("ana", {"email": "ana@example.com"})
+    for number in range(count):
+        await engine.notifications.send("ana", "invoice", {"order": number}, id_=str(number))
+
+
+def statuses(engine):
+    return [delivery.status for delivery in engine.store.state.deliveries.values()]
+
+
+@pytest.fixture
+async def running(request):
+    """Start dispatchers; they are stopped at the end."""
+    tasks = []
+
+    def start(engine) -> asyncio.Task:
+        engine.dispatch.pace = evolve(engine.dispatch.pace, idle=0.005, linger=0.001, gather=0.001, back_off=0.005)
+        tasks.append(asyncio.create_task(engine.dispatch.run()))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def stop(task):
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_sends_what_is_due_and_what_comes_later(engine, running):
+    await planned(engine, 3)
+    running(engine)
+    await eventually(lambda: statuses(engine) == [Status.SENT] * 3)
+    await engine.notifications.send("ana", "invoice", {"order": 9}, id_="later")
+    engine.dispatch.wake()
+    await eventually(lambda: statuses(engine) == [Status.SENT] * 4)
+
+
+async def test_no_more_calls_are_on_the_wire_than_the_lane_has_slots(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    engine.dispatch.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, slots=3)}
+    await planned(engine, 8)
+    running(engine)
+    await eventually(lambda: sender.waiting == 3)
+    sender.open.set()
+    await eventually(lambda: statuses(engine) == [Status.SENT] * 8)
+    assert sender.most == 3
+
+
+async def test_the_slots_of_all_lanes_together_are_bounded_too(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    engine.dispatch.total_slots = 2
+    await planned(engine, 5)
+    running(engine)
+    await eventually(lambda: sender.waiting == 2)
+    sender.open.set()
+    await eventually(lambda: statuses(engine) == [Status.SENT] * 5)
+    assert sender.most == 2
+
+
+async def test_an_open_circuit_claims_nothing_and_burns_no_try(engine_with, clock):
+    down = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code="unavailable")
+
+    class Down:
+        calls = 0
+
+        async def send(self, messages):
+            self.calls += 1
+            return [down] * len(messages)
+
+    sender = Down()
+    engine = engine_with(sender)
+    await planned(engine, 20)
+    for _ in range(10):
+        await engine.run()
+    opened = sender.calls
+    assert engine.dispatch.circuit.state("memory/email", clock.now) is CircuitState.OPEN
+    clock.advance(minutes=1)
+    await engine.run()
+    assert sender.calls == opened
+    clock.advance(minutes=10)
+    await engine.dispatch.once()
+    assert sender.calls == opened + 1, "half open: one probe, not twenty"
+    assert all(delivery.spent == 0 for delivery in engine.store.state.deliveries.values())
+
+
+async def test_a_call_beyond_its_deadline_is_in_doubt(engine_with):
+    sender = Gated()
+    engine = engine_with(sender)
+    engine.dispatch.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, deadline=0.01)}
+    await planned(engine, 1)
+    await engine.run()
+    (delivery,) = engine.store.state.deliveries.values()
+    assert (delivery.status, delivery.attempts[0].code) == (Status.IN_DOUBT, "deadline")
+
+
+async def test_a_stop_lets_calls_on_the_wire_end_and_writes_their_answers(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    await planned(engine, 2)
+    task = running(engine)
+    await eventually(lambda: sender.waiting == 2)
+    task.cancel()
+    await asyncio.sleep(0)
+    sender.open.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert statuses(engine) == [Status.SENT] * 2
+
+
+async def test_calls_that_do_not_end_within_the_grace_are_in_doubt(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    await planned(engine, 1)
+    task = running(engine)
+    engine.dispatch.pace = evolve(engine.dispatch.pace, grace=0.01)
+    await eventually(lambda: sender.waiting == 1)
+    await stop(task)
+    (delivery,) = engine.store.state.deliveries.values()
+    assert (delivery.status, delivery.attempts[0].code) == (Status.IN_DOUBT, "stopped")
+
+
+async def test_an_outage_of_the_store_loses_no_answer_and_repeats_no_call(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    engine.dispatch.telemetry = MemoryTelemetry()
+    await planned(engine, 1)
+    real = engine.store.deliveries
+    outage = iter(range(5))
+
+    class Down:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        async def claim(self, wanted, **more):
+            if next(outage, None) is not None:
+                raise Unavailable("down")
+            return await real.claim(wanted, **more)
+
+        async def finish(self, answers):
+            if next(trouble, None) is not None:
+                raise Unavailable("down")
+            return await real.finish(answers)
+
+    trouble = iter(range(5))
+    engine.dispatch.deliveries = Down()
+    running(engine)
+    await eventually(lambda: sender.waiting == 1)
+    sender.open.set()
+    await eventually(lambda: statuses(engine) == [Status.SENT])
+    assert sender.calls == 1
+    assert {line.event for line in engine.dispatch.telemetry.lines} == {"dispatch.store_unavailable"}

@@ -145,6 +145,37 @@ async def test_input_that_cannot_be_used_says_what_and_where(tmp_path, files, co
     assert "Traceback" not in err
 
 
+async def test_a_demo_that_is_stopped_does_not_claim_to_have_settled(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    (tmp_path / "events.jsonl").write_text('{"event_type": "post.created", "event_id": "1", "data": {"user_id": "u"}}')
+    (tmp_path / "people.jsonl").write_text('{"user_id": "u", "email": "unavailable@example.com"}')
+    process = await asyncio.create_subprocess_exec(
+        *CLI, "demo", "--json", "--events", "events.jsonl", "--preferences", "people.jsonl",
+        cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting := asyncio.create_task(process.communicate())), 6)
+    process.send_signal(signal.SIGTERM)
+    out, _ = await asyncio.wait_for(waiting, 60)
+    assert (process.returncode, out) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("dev", "--port", "99999"), 2),
+        (("demo", "--timeout", "-1"), 2),
+        (("demo", "--timeout", "nan"), 2),
+        (("send", "", "reminder", "title=a"), 2),
+        (("publish", "nowhere.jsonl"), 2),
+    ],
+)
+async def test_wrong_arguments_are_told_in_a_sentence(tmp_path, arguments, code):
+    answered, out, err = await run(*arguments, cwd=tmp_path)
+    assert (answered, out) == (code, "")
+    assert "Traceback" not in err
+
+
 async def test_dev_shows_deliveries_and_other_commands_find_it(tmp_path):
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     process = await asyncio.create_subprocess_exec(

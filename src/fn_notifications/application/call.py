@@ -105,6 +105,7 @@ class Caller:
         """What an outcome says about the route: a stop of ours says nothing, a pause asked for is no failure."""
         now = self.clock()
         about_route = outcome.scope in (Scope.ROUTE, Scope.ACCOUNT)
+        before = self.circuit.state(route, now)
         if outcome.kind is OutcomeKind.UNSENT and about_route and outcome.retry_after:
             self.circuit.pause(route, now, outcome.retry_after)
         elif (outcome.kind is OutcomeKind.UNSENT and about_route) or (
@@ -113,6 +114,8 @@ class Caller:
             self.circuit.failed(route, now)
         elif outcome.kind is not OutcomeKind.IN_DOUBT:
             self.circuit.succeeded(route, now)
+        if before is not CircuitState.OPEN and self.circuit.state(route, now) is CircuitState.OPEN:
+            self.telemetry.log("warning", "circuit.opened", route=route, last=outcome.code)
 
     def _answer(self, begun: Begun, outcome: Outcome, digest: str | None) -> Answer:
         delivery = begun.delivery

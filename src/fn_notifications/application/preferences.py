@@ -13,6 +13,7 @@ from fn_notifications.domain.preferences import Field, Profile
 
 _WALL_CLOCK: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_CAP_LIMITS: Final = {"count": 100_000, "window_s": 366 * 24 * 3600}
 _OURS: Final = frozenset({"id", "user_id", "created_at", "updated_at"})
 
 
@@ -171,7 +172,13 @@ class _Reading:
             if inside is None:
                 self.problems[at] = f"is no preference; known are {', '.join(_CHANNEL_FIELDS)}"
             elif inside == "cap":
-                self._set(f"cap.{channel}", at, value, _is_cap(value), "{count, window_s}, both whole numbers from 1")
+                self._set(
+                    f"cap.{channel}",
+                    at,
+                    value,
+                    _is_cap(value),
+                    "{count, window_s}: whole numbers from 1, a window of at most a year",
+                )
             else:
                 self._set(f"{inside}.{channel}", at, value, isinstance(value, bool), "true or false")
 
@@ -198,6 +205,9 @@ def _wall_clock(raw: Any) -> str | None:
 
 
 def _is_cap(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != {"count", "window_s"}:
+    if not isinstance(value, dict) or set(value) != set(_CAP_LIMITS):
         return False
-    return all(isinstance(part, int) and not isinstance(part, bool) and part >= 1 for part in value.values())
+    return all(
+        isinstance(part, int) and not isinstance(part, bool) and 1 <= part <= _CAP_LIMITS[name]
+        for name, part in value.items()
+    )

@@ -17,7 +17,7 @@ from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.identity import notification_id
 from fn_notifications.domain.notification import Notification, Request
 from fn_notifications.domain.preferences import ContactPoint, Person
-from fn_notifications.domain.quiet_hours import quiet_until
+from fn_notifications.domain.quiet_hours import QuietHours, quiet_until
 from fn_notifications.domain.reasons import Reason
 
 
@@ -147,7 +147,7 @@ def _quiet(
     hours = person.quiet_hours
     if hours is None or not respects:
         return None
-    zone = _zone(person, policy)
+    zone = _zone(hours, person, policy)
     end = quiet_until(hours, zone, now)
     if end is None:
         return None
@@ -157,10 +157,9 @@ def _quiet(
     return Decision.defer(point.channel, Reason.QUIET_HOURS, until)
 
 
-def _zone(person: Person, policy: Policy) -> tzinfo:
+def _zone(hours: QuietHours, person: Person, policy: Policy) -> tzinfo:
     """The window's own zone, else the person's, else UTC."""
-    names = (person.quiet_hours and person.quiet_hours.zone, person.timezone)
-    return next((zone for name in names if name and (zone := policy.zones(name))), UTC)
+    return next((zone for name in (hours.zone, person.timezone) if name and (zone := policy.zones(name))), UTC)
 
 
 def _capped(type_: NotificationType, point: ContactPoint, now: datetime) -> Decision | None:

@@ -52,7 +52,7 @@ def resolve(target: str) -> Any:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRAS:
             raise
-        raise MissingExtra(module, _EXTRAS[missing]) from error
+        raise MissingExtra(f"This (no {missing} is installed)", _EXTRAS[missing]) from error
     return getattr(loaded, name) if name else loaded
 
 

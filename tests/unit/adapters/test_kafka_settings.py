@@ -79,7 +79,19 @@ def test_no_secret_is_shown() -> None:
     assert SECRET not in shown
 
 
-def test_what_reliability_rests_on_is_guarded() -> None:
-    """Every property the settings fix for reliability's sake is one that `extra` may not touch."""
-    assert {"acks", "enable.idempotence", "enable.auto.offset.store", "auto.offset.reset"} <= GUARDED
-    assert settings().consumer().keys() | settings().producer().keys() >= GUARDED
+def test_an_operator_may_tune_what_reliability_does_not_rest_on() -> None:
+    ours = settings(extra={"linger.ms": "50", "fetch.wait.max.ms": "500", "security.protocol": "sasl_ssl"})
+    assert ours.producer()["linger.ms"] == "50"
+    assert ours.consumer()["fetch.wait.max.ms"] == "500"
+    assert ours.client()["security.protocol"] == "sasl_ssl"
+
+
+@pytest.mark.parametrize("fixed", sorted(GUARDED))
+def test_what_reliability_rests_on_is_guarded(fixed: str) -> None:
+    with pytest.raises(Misconfigured, match=fixed):
+        settings(extra={fixed: "1"})
+
+
+def test_nothing_that_is_fixed_is_left_unguarded() -> None:
+    aliases = {"delivery.timeout.ms", "metadata.broker.list", "request.required.acks"}
+    assert settings().consumer().keys() | settings().producer().keys() | aliases >= GUARDED

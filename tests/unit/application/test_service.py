@@ -156,6 +156,10 @@ async def test_a_stop_without_an_attempt_suppresses_the_address(engine, clock):
         ({"channel_preferences": 5}, "channel_preferences"),
         ({"channel_preferences": {"sms": 5}}, "channel_preferences.sms"),
         ({"channel_preferences": {"sms": {"colour": 1}}}, "channel_preferences.sms.colour"),
+        (
+            {"channel_preferences": {"sms": {"frequency_limit": {"count": 1, "window_s": 10**30}}}},
+            "channel_preferences.sms.frequency_limit",
+        ),
         ({"notification_type_preferences": 5}, "notification_type_preferences"),
         ({"global_enabled": "no"}, "global_enabled"),
         ({"language": "???"}, "language"),

@@ -119,6 +119,14 @@ def test_a_person_may_say_so_otherwise_for_each_channel() -> None:
     assert ask(quiet_email, EMAIL).reason is Reason.QUIET_HOURS
 
 
+def test_a_choice_of_channels_holds_unless_the_caller_named_them() -> None:
+    by_email = evolve(ADA, quiet_hours=None, type_channels={TYPE.name: (EMAIL,)})
+    end = MIDNIGHT + DAY
+    assert gate(TYPE, SMS, by_email, POLICY, MIDNIGHT, expires_at=end, chance=0.0).reason is Reason.TYPE_OFF
+    named = gate(TYPE, SMS, by_email, POLICY, MIDNIGHT, expires_at=end, chance=0.0, explicit=True)
+    assert named == Decision.send(SMS)
+
+
 def test_there_are_no_quiet_hours_unless_set() -> None:
     assert ask(evolve(ADA, quiet_hours=None)).verdict is Verdict.SEND
 

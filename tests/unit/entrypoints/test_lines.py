@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fn_notifications.entrypoints.cli.lines import BadInput, outgoing, preference_documents, read_lines, topic_of
+from fn_notifications.entrypoints.cli.lines import (
+    BadInput,
+    messages_of,
+    outgoing,
+    preference_documents,
+    read_lines,
+    topic_of,
+)
 
 TOPICS = ("fn-posts.post.created", "fn-posts.post.matched", "fn-users.user.registered")
 
@@ -62,9 +69,19 @@ def test_text_that_is_no_wrapped_event_goes_out_as_it_is(line):
     assert value == line.rstrip("\r").encode("utf-8", "surrogateescape") or json.loads(value)
 
 
-def test_headers_that_are_none_are_refused():
-    with pytest.raises(BadInput, match="headers"):
-        outgoing('{"value": 1, "headers": 5}', TOPICS)
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"value": 1, "headers": 5}', "line 2: headers"),
+        ('{"value": 1, "headers": {"h": 1}}', "line 2: headers"),
+        ('{"value": 1, "topic": 5}', "line 2: topic"),
+        ('{"value": 1, "topic": "a b"}', "line 2: topic"),
+        ('{"value": 1, "key": 5}', "line 2: key"),
+    ],
+)
+def test_a_wrapped_line_that_cannot_be_published_is_named(line, why):
+    with pytest.raises(BadInput, match=why):
+        messages_of(["{}", line], TOPICS)
 
 
 def test_bytes_that_are_no_text_survive(tmp_path: Path):
@@ -76,7 +93,13 @@ def test_bytes_that_are_no_text_survive(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("{", "line 2: no JSON"), ("[]", "line 2: needs a user_id"), ('{"user_id": 5}', "line 2")]
+    ("line", "why"),
+    [
+        ("{", "line 2: no JSON"),
+        ("[]", "line 2: needs a user_id"),
+        ('{"user_id": 5}', "line 2"),
+        (r'{"user_id": "\u0000"}', "line 2"),
+    ],
 )
 def test_preferences_that_cannot_be_read_name_their_line(line, why):
     with pytest.raises(BadInput, match=why):

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from attrs import define
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from fn_notifications.adapters.kafka.faults import code_of, is_fatal, name_of
 from fn_notifications.adapters.kafka.positions import Beginnings, Partition, Reset
+from fn_notifications.adapters.kafka.progress import Progress
 from fn_notifications.adapters.kafka.records import record_from
 from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.application.errors import Unavailable
@@ -25,14 +25,6 @@ SLICE: Final = 0.25
 LOST: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})  # noqa: SLF001 - public names there
 # What storing an offset answers for a partition that is not ours any more.
 GONE: Final = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001 - as above
-
-
-@define
-class _Span:
-    """The offsets of one partition that were read in this assignment and are not done."""
-
-    done: int
-    read: int
 
 
 class Reader:
@@ -52,7 +44,7 @@ class Reader:
         self._on_reset = on_reset
         self._closing = threading.Event()
         self._beginnings: Beginnings | None = None
-        self._spans: dict[Partition, _Span] = {}
+        self._progress = Progress()
         self._lost: Mapping[Partition, int | None] = {}
         self._offered: list[Record] = []
         self._spare: list[Record] = []
@@ -93,21 +85,15 @@ class Reader:
 
     def done(self, records: Sequence[Record]) -> None:
         """Store the offsets after these, where they were read in the present assignment."""
-        news: dict[Partition, int] = {}
-        for record in records:
-            partition = record.topic, record.partition
-            span = self._spans.get(partition)
-            if span is not None and span.done <= record.offset < span.read:
-                news[partition] = max(news.get(partition, 0), record.offset + 1)
-        if not news:
+        offsets = self._progress.offsets_after(records)
+        if not offsets:
             return
         try:
-            self._consumer.store_offsets(offsets=[TopicPartition(*each, offset) for each, offset in news.items()])
+            self._consumer.store_offsets(offsets=[TopicPartition(*each, offset) for each, offset in offsets.items()])
         except KafkaException as error:
             if code_of(error) not in GONE:
                 raise Unavailable(f"Kafka cannot store offsets: {name_of(error)}") from None
-        for partition, offset in news.items():
-            self._spans[partition].done = offset
+        self._progress.stored(offsets)
 
     def keep_alive(self) -> None:
         """Serve callbacks with everything paused, when nothing was polled for `keepalive` seconds."""
@@ -179,8 +165,7 @@ class Reader:
         if error is None:
             record = record_from(message)
             self._spare.append(record)
-            span = self._spans.setdefault((record.topic, record.partition), _Span(record.offset, record.offset))
-            span.read = record.offset + 1
+            self._progress.read(record)
         elif error.code() in LOST:
             partition = message.topic() or "", message.partition() or 0
             if partition in self._assigned:
@@ -191,16 +176,16 @@ class Reader:
             self._warn("a Kafka broker said", error, message.topic() or "")
 
     def _settle(self) -> None:
-        """Join if that failed so far, and move lost partitions to a place: they cannot be sought, only assigned anew."""
+        """Join if that failed so far, and move lost partitions to a place: no seek reaches them, only an assignment."""
         self.join()
         lost = self._lost
         if not lost:
             return
         self._forget(lost.keys())
         # First out: a partition that leaves commits what is stored, which must not come after its new place.
-        self._unassign(lost.keys())
+        others = self._unassign(lost.keys())
         places = self._locate(lost)
-        self._assign(places or [TopicPartition(*each) for each in lost])
+        self._assign(others + (places or [TopicPartition(*each) for each in lost]))
         if not places:
             return
         self._lost = {}
@@ -211,21 +196,21 @@ class Reader:
                 self._on_reset(reset)
 
     def _assign(self, places: list[TopicPartition]) -> None:
-        """Read these too."""
         if self._is_eager:
-            self._consumer.assign(self._consumer.position(self._consumer.assignment()) + places)
+            self._consumer.assign(places)
         else:
             self._consumer.incremental_assign(places)
 
-    def _unassign(self, partitions: Collection[Partition]) -> None:
-        """Read these no more, and the others on from where they are."""
+    def _unassign(self, partitions: Collection[Partition]) -> list[TopicPartition]:
+        """Read these no more. Returns what else the next assignment must hold: the eager protocol knows whole ones."""
         everything = self._consumer.assignment()
         if self._is_eager:
             others = [each for each in everything if (each.topic, each.partition) not in partitions]
-            self._consumer.assign(self._consumer.position(others))
-        else:
-            ours = [each for each in everything if (each.topic, each.partition) in partitions]
-            self._consumer.incremental_unassign(ours)
+            others = self._consumer.position(others)
+            self._consumer.assign(others)
+            return others
+        self._consumer.incremental_unassign([each for each in everything if (each.topic, each.partition) in partitions])
+        return []
 
     def _locate(self, lost: Mapping[Partition, int | None]) -> list[TopicPartition]:
         """Places for lost partitions; nothing when the cluster does not say."""
@@ -266,8 +251,7 @@ class Reader:
         """What was read there and is not done comes again from the broker, so it must not come from here."""
         self._offered = [each for each in self._offered if (each.topic, each.partition) not in partitions]
         self._spare = [each for each in self._spare if (each.topic, each.partition) not in partitions]
-        for partition in partitions:
-            self._spans.pop(partition, None)
+        self._progress.forget(partitions)
 
     def _warn(self, what: str, error: KafkaException | KafkaError, topic: str = "") -> None:
         """Once for each kind of trouble; again after the next assignment."""

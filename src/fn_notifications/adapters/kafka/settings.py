@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -12,19 +13,44 @@ from fn_notifications.application.errors import Misconfigured
 Start: TypeAlias = Literal["now", "earliest"] | datetime
 GroupProtocol: TypeAlias = Literal["classic", "cooperative", "consumer"]
 
-# Reliability rests on these; `extra` may not touch them.
+# Reliability rests on these, under whatever name; `extra` may not touch them.
 GUARDED: Final = frozenset(
     {
         "acks",
         "auto.offset.reset",
         "bootstrap.servers",
+        "delivery.timeout.ms",
         "enable.auto.commit",
         "enable.auto.offset.store",
         "enable.idempotence",
         "group.id",
         "group.protocol",
         "message.timeout.ms",
+        "metadata.broker.list",
         "partition.assignment.strategy",
+        "request.required.acks",
+    }
+)
+_CONSUMING: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "auto.commit.interval.ms": 1000,
+        # A modest prefetch. With a small queue the default back-off of 1 s would cap a partition's rate at one queue
+        # a second.
+        "queued.min.messages": 10_000,
+        "queued.max.messages.kbytes": 8192,
+        "fetch.queue.backoff.ms": 10,
+        # A real broker answers as soon as something comes, the embedded one only when this wait is over.
+        "fetch.wait.max.ms": 100,
+    }
+)
+_PRODUCING: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        # How large a message may be is the topic's to say, not ours.
+        "message.max.bytes": 16 * 1024 * 1024,
+        # What Java clients use: equal keys meet in equal partitions, whoever wrote them.
+        "partitioner": "murmur2_random",
     }
 )
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -57,7 +83,7 @@ class KafkaSettings:
     publish_timeout: float = 30.0
     """Seconds a published batch may stay unacknowledged."""
     extra: Mapping[str, str] = field(factory=dict, repr=False)
-    """librdkafka's own properties, such as `ssl.ca.location`; may hold secrets."""
+    """librdkafka's own properties, such as `ssl.ca.location`, over ours; may hold secrets."""
 
     def __attrs_post_init__(self) -> None:
         problems = "; ".join(self._problems())
@@ -68,23 +94,16 @@ class KafkaSettings:
         """A member of the group that stores no offset by itself and never moves to another one unasked."""
         protocol = {"group.protocol": "consumer"} if self.group_protocol == "consumer" else self._classic()
         return {
+            **_CONSUMING,
             **self.client(),
             **protocol,
             "group.id": self.group_id,
             "max.poll.interval.ms": _ms(self.max_poll_interval),
+            "topic.metadata.refresh.interval.ms": _ms(self.topic_refresh),
             "enable.auto.offset.store": False,
             "enable.auto.commit": True,
-            "auto.commit.interval.ms": 1000,
             # The source decides itself, and says so, where to go on when there is no valid offset.
             "auto.offset.reset": "error",
-            "topic.metadata.refresh.interval.ms": _ms(self.topic_refresh),
-            # A modest prefetch. With a small queue the default back-off of 1 s would cap a partition's rate at
-            # one queue a second.
-            "queued.min.messages": 10_000,
-            "queued.max.messages.kbytes": 8192,
-            "fetch.queue.backoff.ms": 10,
-            # A real broker answers as soon as something comes, the embedded one only when this wait is over.
-            "fetch.wait.max.ms": 100,
         }
 
     def producer(self) -> dict[str, Any]:
@@ -93,16 +112,11 @@ class KafkaSettings:
         A message that expired alone could be overtaken by its successor.
         """
         return {
+            **_PRODUCING,
             **self.client(),
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": 0,
-            "linger.ms": 5,
-            "compression.type": "lz4",
-            # How large a message may be is the topic's to say, not ours.
-            "message.max.bytes": 16 * 1024 * 1024,
-            # What Java clients use: equal keys meet in equal partitions, whoever wrote them.
-            "partitioner": "murmur2_random",
         }
 
     def client(self) -> dict[str, Any]:
@@ -111,9 +125,9 @@ class KafkaSettings:
             "client.id": "fn-notifications",
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
+            **self._security(),
             **self.extra,
             "bootstrap.servers": self.bootstrap,
-            **self._security(),
             "logger": ClientLog(),
         }
 

@@ -10,7 +10,7 @@ from fn_notifications.adapters.postgres.pool import Connection, Database, execut
 from fn_notifications.application.errors import Conflict
 from fn_notifications.application.ports.eventlog import Entry
 
-LEASE: Final = timedelta(seconds=30)
+LEASE: Final = timedelta(seconds=15)
 
 # A lease is renewed when half of it is over, so that a reader that looks often does not write as often.
 _LEASE_SHARDS: Final = """

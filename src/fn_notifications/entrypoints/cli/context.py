@@ -83,8 +83,10 @@ def _secrets(part: Any) -> Iterator[str]:
             yield from _secrets(inner)
 
 
-def until_stopped(main: Coroutine[Any, Any, int]) -> int:
-    """Run to the end, or to SIGINT or SIGTERM: then everything is given the time to stop cleanly."""
+def until_stopped(main: Coroutine[Any, Any, int], *, when_stopped: int = 0) -> int:
+    """Run to the end, or to SIGINT or SIGTERM: then everything is given the time to stop cleanly, and the exit code is
+    `when_stopped`.
+    """
 
     async def run() -> int:
         task = asyncio.ensure_future(main)
@@ -94,6 +96,6 @@ def until_stopped(main: Coroutine[Any, Any, int]) -> int:
         try:
             return await task
         except asyncio.CancelledError:
-            return 0
+            return when_stopped
 
     return asyncio.run(run())

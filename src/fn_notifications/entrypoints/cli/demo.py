@@ -21,7 +21,7 @@ from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of
 from fn_notifications.entrypoints.cli.lines import (
     BadInput,
     PreferenceDocuments,
-    outgoing,
+    messages_of,
     preference_documents,
     read_lines,
 )
@@ -34,6 +34,9 @@ from fn_notifications.entrypoints.stack import Stack, running_stack
 
 _HORIZON: Final = timedelta(seconds=60)
 """What is due later than this counts as settled: it waits, as it should."""
+_STOPPED: Final = 130
+_PROBE: Final = 2.0
+"""Seconds until a shut route is tried again: in a demonstration nobody waits for minutes."""
 _LOOK: Final = 0.05
 _MOST: Final = 1_000_000
 
@@ -43,12 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     settings = demo_settings()
     try:
         lines = read_lines(arguments.events) if arguments.events else sample_events()
-        messages = [outgoing(line, settings.kafka.topics) for line in lines]
+        messages = messages_of(lines, settings.kafka.topics)
         if arguments.preferences:
             preferences = preference_documents(read_lines(arguments.preferences))
         else:
             preferences = sample_preferences()
-        return until_stopped(_demo(settings, messages, preferences, arguments))
+        return until_stopped(_demo(settings, messages, preferences, arguments), when_stopped=_STOPPED)
     except (BadInput, InvalidPreferences) as error:
         print(f"fn-notifications: {error}", file=sys.stderr)
         return 2
@@ -57,8 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
 def demo_settings() -> Settings:
     """Embedded parts only, on free ports, every role, reading from the beginning, waiting for nobody's contacts."""
     settings = settings_here(Embed.EVERYTHING)
+    lanes = {
+        channel: evolve(lane, circuit=evolve(lane.circuit, reset=_PROBE)) for channel, lane in settings.lanes.items()
+    }
     return evolve(
-        on_this_machine(settings, free_port()),
+        on_this_machine(evolve(settings, lanes=lanes), free_port()),
         roles=frozenset(Role),
         intake=evolve(settings.intake, start="earliest", contact_grace=0.0),
         telemetry=evolve(settings.telemetry, log_level="warning"),

@@ -29,10 +29,11 @@ _COLOURS = {"delivered": "green", "sent": "green", "failed": "red", "in_doubt": 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until stopped."""
-    settings = settings_here(Embed.EVERYTHING)
+    overrides = {} if arguments.port is None else {"PORT": str(arguments.port)}
+    settings = settings_here(Embed.EVERYTHING, overrides)
     quiet = settings.telemetry if "LOG_LEVEL" in os.environ else evolve(settings.telemetry, log_level="warning")
     settings = evolve(
-        on_this_machine(settings, settings.http.port if arguments.port is None else arguments.port),
+        on_this_machine(settings, settings.http.port),
         roles=frozenset(Role),
         intake=evolve(settings.intake, start="earliest"),
         telemetry=quiet,
@@ -48,22 +49,16 @@ async def _dev(settings: Settings, *, keep: bool) -> int:
     if not keep:
         shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    try:
-        async with (
-            telemetry_of(settings) as telemetry,
-            running_stack(settings, directory, telemetry) as stack,
-        ):
-            with announced(settings.state_dir, _where(stack)):
-                _say_where(stack)
-                await set_all(stack, sample_preferences())
-                topics = stack.service.settings.kafka.topics
-                await publish_all(stack, [outgoing(line, topics) for line in sample_events()])
-                await _watch(stack)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        print(f"fn-notifications: port {settings.http.port}: {os.strerror(error.errno)}; try --port", file=sys.stderr)
-        return 1
+    async with (
+        telemetry_of(settings) as telemetry,
+        running_stack(settings, directory, telemetry) as stack,
+    ):
+        with announced(settings.state_dir, _where(stack)):
+            _say_where(stack)
+            await set_all(stack, sample_preferences())
+            topics = stack.service.settings.kafka.topics
+            await publish_all(stack, [outgoing(line, topics) for line in sample_events()])
+            await _watch(stack)
     return 0
 
 

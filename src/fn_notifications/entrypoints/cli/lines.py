@@ -1,6 +1,7 @@
 """JSON-lines files of events and preferences, as people write them."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final
 from fn_notifications.application.ports.events import Outgoing
 
 _WRAPPED: Final = frozenset({"topic", "key", "headers", "value"})
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _ORDERED: Final = b"in-order"
 """The key of lines that name none: a file's events keep their order within a topic."""
 
@@ -28,6 +30,17 @@ def read_lines(path: Path) -> list[str]:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from error
     return [line for line in text.split("\n") if line.strip()]
+
+
+def messages_of(lines: Sequence[str], topics: Sequence[str]) -> list[Outgoing]:
+    """What a file asks to publish. Raises BadInput naming the first line that cannot be published."""
+    messages = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            messages.append(outgoing(line, topics))
+        except BadInput as error:
+            raise BadInput(f"events, line {number}: {error}") from None
+    return messages
 
 
 def outgoing(line: str, topics: Sequence[str]) -> Outgoing:
@@ -59,14 +72,18 @@ def topic_of(document: Any, topics: Sequence[str]) -> str:
 
 def _wrapped(document: Mapping[str, Any], topics: Sequence[str]) -> Outgoing:
     value, headers = document["value"], document.get("headers") or {}
-    if not isinstance(headers, dict):
+    topic, key = document.get("topic") or topic_of(value, topics), document.get("key")
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
+        raise BadInput("topic must be a text of letters, digits, dots, hyphens and underscores")
+    if not isinstance(key, str | None):
+        raise BadInput("key must be a text")
+    if not isinstance(headers, dict) or not all(isinstance(text, str) for text in headers.values()):
         raise BadInput("headers must be an object of names and texts")
-    key = document.get("key")
     return Outgoing(
-        topic=str(document.get("topic") or topic_of(value, topics)),
-        key=str(key).encode() if key is not None else _ORDERED,
+        topic=topic,
+        key=_ORDERED if key is None else key.encode("utf-8", "surrogatepass"),
         value=value.encode("utf-8", "surrogatepass") if isinstance(value, str) else json.dumps(value).encode(),
-        headers=tuple((str(name), str(text).encode()) for name, text in headers.items()),
+        headers=tuple((name, text.encode("utf-8", "surrogatepass")) for name, text in headers.items()),
     )
 
 
@@ -79,7 +96,7 @@ def preference_documents(lines: Sequence[str]) -> PreferenceDocuments:
         except (ValueError, RecursionError):
             raise BadInput(f"preferences, line {number}: no JSON") from None
         user_id = document.get("user_id") if isinstance(document, dict) else None
-        if not isinstance(user_id, str) or not user_id:
+        if not isinstance(user_id, str) or not user_id.strip() or "\0" in user_id:
             raise BadInput(f"preferences, line {number}: needs a user_id")
         documents.append((user_id, document))
     return documents

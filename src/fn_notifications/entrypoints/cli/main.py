@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = resolve(f"{_COMMANDS}.{arguments.command}:run")
         code: int = command(arguments)
     except MissingExtra as error:
-        return _complain(f"{error}\nEverything the service can use: pip install 'fn-notifications[all]'", 2)
+        whole = "embedded" if arguments.command in ("dev", "demo") else "service"
+        return _complain(f"{error}\nEverything this command uses: pip install 'fn-notifications[{whole}]'", 2)
     except Misconfigured as error:
         return _complain(str(error), 2)
     except PortError as error:
@@ -31,12 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _complain(f"{error.filename or 'output'}: {error.strerror}", 1)
     return code
 
 
 def _complain(text: str, code: int) -> int:
     print(f"fn-notifications: {text}", file=sys.stderr)
     return code
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--events", type=Path, metavar="FILE.jsonl", help="events, one a line; default: samples")
     demo.add_argument("--preferences", type=Path, metavar="FILE.jsonl", help="preferences, one person a line")
     demo.add_argument("--json", action="store_true", help="print one JSON document to stdout, all else to stderr")
-    demo.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long to wait (60)")
+    demo.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait (60)")
 
     publish = commands.add_parser("publish", help="publish events from a file, to a running `dev` or to KAFKA_HOSTS")
     publish.add_argument("file", type=Path, metavar="FILE.jsonl", help="an event a line; - for standard input")

@@ -11,7 +11,7 @@ from fn_notifications.adapters.kafka.publisher import open_publisher
 from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.ports.events import Outgoing
 from fn_notifications.entrypoints.cli.context import settings_of_running
-from fn_notifications.entrypoints.cli.lines import BadInput, outgoing, read_lines
+from fn_notifications.entrypoints.cli.lines import BadInput, messages_of, read_lines
 from fn_notifications.entrypoints.parts import kafka_of
 from fn_notifications.entrypoints.settings import Settings
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misconfigured("there is nowhere to publish to: start `fn-notifications dev` here, or set KAFKA_HOSTS")
     topics = (arguments.topic,) if arguments.topic else settings.kafka.topics
     try:
-        messages = [outgoing(line, topics) for line in read_lines(arguments.file)]
+        messages = messages_of(read_lines(arguments.file), topics)
     except BadInput as error:
         print(f"fn-notifications: {error}", file=sys.stderr)
         return 2

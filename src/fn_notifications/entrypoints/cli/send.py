@@ -21,6 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = [pair.partition("=") for pair in arguments.variables]
     if unfit := [name for name, sign, _ in pairs if not sign]:
         return _complain(f"variables are NAME=VALUE: {', '.join(unfit)}")
+    if not arguments.user.strip():
+        return _complain("user is empty")
     channels = tuple(Channel(channel) for channel in arguments.channel) if arguments.channel else None
     settings = database_of_running()
     if channels and (unknown := [channel for channel in channels if channel not in settings.lanes]):

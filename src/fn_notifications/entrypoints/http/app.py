@@ -1,11 +1,13 @@
 """The HTTP application: probes, providers' webhooks, the mailbox page."""
 
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
+from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.ports.sending import Mailbox
 from fn_notifications.entrypoints.http.doors import Door
 from fn_notifications.simulator.page import HEADERS, render_mailbox
@@ -41,12 +43,15 @@ async def _live(_: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Listen; yields the port, which is a free one for 0. Raises OSError when it is taken."""
+    """Listen; yields the port, which is a free one for 0. Raises Misconfigured when it cannot be listened on."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise Misconfigured(f"port {port}: {os.strerror(error.errno or 0)}; choose another (PORT)") from None
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test check format bench docs kafka lock clean
+.PHONY: help setup run demo test simulate chaos interleavings rebalances check format bench docs kafka lock clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything, pinned and hash-checked
 
@@ -30,6 +30,24 @@ demo: setup ## publish the sample events, wait until all is settled, print what 
 
 test: setup ## run every test (real PostgreSQL, real Apache Kafka where Java and Maven exist)
 	$(BIN)/python scripts/test.py
+
+SEEDS ?= 2000
+FIRST_SEED ?= 0
+simulate: setup ## the whole application under every fault in virtual time: SEEDS=n [FIRST_SEED=k]
+	$(BIN)/python -m fn_notifications.testing.simulation --seeds $(SEEDS) --first $(FIRST_SEED)
+
+MINUTES ?= 10
+SEED ?= 1
+chaos: setup ## two real service processes, killed and cut off while events flow: MINUTES=n [SEED=k]
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+COUNT ?= 10000
+interleavings: setup ## opt-outs against the last look before a call, on PostgreSQL: COUNT=n [SEED=k]
+	$(BIN)/python -m tests.campaigns.consent --count $(COUNT) --seed $(SEED)
+
+rebalances: COUNT = 200
+rebalances: setup ## Kafka rebalances under load, every protocol: COUNT=n [SEED=k]
+	$(BIN)/python -m tests.campaigns.rebalances --count $(COUNT) --seed $(SEED)
 
 check: setup ## lint, format, types, architecture
 	$(BIN)/ruff check .

@@ -29,7 +29,8 @@ def embedded_stream(embedded_broker: EmbeddedBroker) -> KafkaSubject:
         bootstrap=embedded_broker.bootstrap, go_down=embedded_broker.go_down, come_up=embedded_broker.come_up
     )
     embedded_broker.create_topic(subject.topic, subject.partitions)
-    return subject
+    # The embedded broker's rebalances last as long as a session.
+    return subject.with_options(session_timeout=3.0)
 
 
 @pytest.fixture(scope="session")

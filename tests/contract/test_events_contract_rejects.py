@@ -11,7 +11,7 @@ from attrs import evolve
 from tests.services.streams import MemorySubject
 
 from fn_notifications.adapters.memory.events import MemoryStream
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.errors import Refused, Unavailable
 from fn_notifications.application.ports.events import EventPublisher, EventSource, Outgoing, Record
 from fn_notifications.testing.contracts.events import EventPublisherContract, EventSourceContract
 
@@ -158,6 +158,16 @@ class RaisesItsOwnErrors(Planted):
             raise ConnectionError from None
 
 
+class WaitsForABroadMinded(Planted):
+    """Takes a refusal for an outage: whoever publishes again does so for ever."""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        try:
+            await super().publish(messages)
+        except Refused:
+            raise Unavailable("too large") from None
+
+
 class FiresAndForgets(Planted):
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         self.sent = asyncio.ensure_future(super().publish(messages))
@@ -265,6 +275,7 @@ PUBLISHERS = [
     (RaisesItsOwnErrors, "an_outage_is_unavailable_and_passes"),
     (GivesUpTheFirstAlone, "an_outage_is_unavailable_and_passes"),
     (SharesOneBatch, "a_cancelled_batch_can_be_published_again"),
+    (WaitsForABroadMinded, "a_message_that_is_too_large_is_refused"),
 ]
 
 

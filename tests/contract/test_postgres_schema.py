@@ -13,16 +13,19 @@ import pytest
 from attrs import evolve
 from psycopg.sql import SQL, Identifier
 from tests.services.postgres import PostgresServer
+from tests.services.stores import stores_over
 
 from fn_notifications.adapters.postgres.migrate import Migration, migrate, shipped
 from fn_notifications.adapters.postgres.partitions import TABLES, ensure_partitions
 from fn_notifications.adapters.postgres.pool import Database, fetch, open_pool
 from fn_notifications.application.errors import Misconfigured, Refused
-from fn_notifications.application.ports.intake import Batch, EventOutcome, Original, Position
+from fn_notifications.application.ports.intake import Batch, EventOutcome, Hold, Original, Position
 from fn_notifications.application.receipts import judge
 from fn_notifications.domain.address import EMAIL, SMS, EmailAddress, PhoneNumber
 from fn_notifications.domain.identity import first_id_at
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.receipts import Receipt, ReceiptKind
 from fn_notifications.testing.contracts.stores import (
     BOTH,
@@ -97,6 +100,44 @@ class TestMigrations:
         await migrate(empty, [*shipped(), more])
         assert await migrate(empty) == []
 
+    async def test_what_was_there_before_the_ledger_is_its_opening_balance(self, empty: Database) -> None:
+        """Nobody had counted it. What comes afterwards is counted as usual, and the sum of both adds up."""
+        before = [one for one in shipped() if one.name < "0005"]
+        await migrate(empty, before)
+        async with empty.transaction() as connection:
+            await connection.execute(BEFORE_THE_LEDGER)
+        await migrate(empty)
+        stores = stores_over(empty)
+        await meet(stores, user(), email="ada@example.com")
+        await stored(stores, event("one", await proposal(stores, user(), "one")))
+        ledger = await stores.history.ledger(TENANT)
+        assert ledger.imbalances == ()
+        assert ledger.deliveries == {Status.SENT: 1, Status.PENDING: 1}
+        assert ledger.taken_in == 4
+
+
+# An event, its notification, delivery, attempt and report, a repetition, and its row in a log that kept what is told.
+BEFORE_THE_LEDGER = """
+INSERT INTO intake (first_offset, last_offset, at, partition, tenant, topic, counts)
+VALUES (0, 2, fn_now(), 0, 'default', 't', '{"planned": 1, "duplicate": 2}');
+INSERT INTO event_identities (at, tenant, identity, digest)
+SELECT fn_now(), 'default', i::bytea, '' FROM (VALUES ('a'), ('b')) AS v (i);
+INSERT INTO requests (tenant, identity, user_id, type, notification_id, duplicate_of, outcome, decisions)
+VALUES ('default', 'a', 'u', 'news', '019e0000-0000-8000-8000-000000000001', NULL, 'planned', '[]'),
+       ('default', 'b', 'u', 'news', NULL, '019e0000-0000-8000-8000-000000000001', 'duplicate', '[]');
+INSERT INTO notifications (id, event_at, created_at, expires_at, priority, explicit, tenant, user_id, type, catalogue,
+                           identity, sealed)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), fn_now(), fn_now(), 1, false, 'default', 'u', 'news', 'c',
+        'a', '');
+INSERT INTO deliveries (notification_id, expires_at, version, no, resends, tenant, channel, status, rest)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), 3, 1, 0, 'default', 'email', 'sent', 'in_doubt');
+INSERT INTO attempts (notification_id, started_at, epoch, delivery_no, no, evidence, tenant, route)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), 1, 1, 1, 4, 'default', 'a/email');
+INSERT INTO receipts (notification_id, at, received_at, hard, applied, tenant, key, provider, provider_key, kind)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), fn_now(), true, true, 'default', 'k', 'p', 'k', 'opened');
+INSERT INTO event_log (at, shard, id, topic, key, data) VALUES (fn_now(), 1, 'x-v3', 't', 'u', '{}');
+"""
+
 
 class TestPartitions:
     async def test_the_present_has_partitions_of_its_own(self, world: tuple[Stores, Database]) -> None:
@@ -109,7 +150,7 @@ class TestPartitions:
         await stores.receipts.receive([receipt(one, ReceiptKind.DELIVERED, "k")])
         for cut in TABLES:
             assert await rows_of(database, f"{cut.table}_default") == 0
-            assert await rows_of(database, cut.table) == 1
+            assert await rows_of(database, cut.table) == (3 if cut.table == "event_log" else 1)
 
     async def test_a_late_partition_takes_its_rows_along(self, world: tuple[Stores, Database]) -> None:
         """Rows that came before their partition move into it, and updates find them there."""
@@ -158,8 +199,9 @@ async def test_nothing_personal_can_be_read_in_any_column(world: tuple[Stores, D
         key=ADDRESS.encode(),
         headers=(("from", ADDRESS.encode()),),
     )
+    held = evolve(event("held"), original=letter, holds=(Hold(user(), "news", at, Reason.REPLAYED),))
     await stores.intake.store(
-        Batch(tenant=TENANT, events=(event("one", one),), dead=(evolve(dead("bad"), original=letter),))
+        Batch(tenant=TENANT, events=(event("one", one), held), dead=(evolve(dead("bad"), original=letter),))
     )
     for channel in (EMAIL, SMS):
         (wave,) = await begun(stores, channel, BOTH)

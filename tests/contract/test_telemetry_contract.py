@@ -82,6 +82,11 @@ class SaysItAll(MemoryTelemetry):
         self.lines.append(f"{level} {event} {fields}")
 
 
+class RemembersTheHighest(MemoryTelemetry):
+    def gauge(self, name, value, **labels):
+        super().gauge(name, max(value, self.level(name, **labels) or 0), **labels)
+
+
 def refused(make, check, *arguments):
     subject = remembering(make(REDACTION))
     with pytest.raises((AssertionError, TypeError)):
@@ -98,6 +103,7 @@ def refused(make, check, *arguments):
         (ForgetsTheRest, "test_too_many_labels_are_counted_together", ()),
         (SaysItAll, "test_no_address_and_no_secret_can_be_read", ()),
         (SaysItAll, "test_a_line_is_one_line", ()),
+        (RemembersTheHighest, "test_a_level_is_what_was_said_last", ()),
     ],
 )
 def test_the_contract_refuses_what_is_broken(broken, by, arguments):

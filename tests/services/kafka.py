@@ -67,20 +67,26 @@ class BrokenKafkaError(RuntimeError):
 class ApacheKafka:
     """A broker that keeps its port and its data over `stop` or `kill` and the next `start`."""
 
-    def __init__(self, home: Path, properties: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, properties: Mapping[str, str], advertised: int | None = None) -> None:
         self._home = home
-        self._port, self._secure_port, controller = _free_ports(3)
+        self._port, self._secure_port, self.proxied_port, controller = _free_ports(4)
         self._log = home / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         public = f"PLAINTEXT://127.0.0.1:{self._port}"
         if any(name.startswith("listener.name.sasl_ssl.") for name in properties):
             public += f",SASL_SSL://127.0.0.1:{self._secure_port}"
+        listened, told = public, public
+        if advertised is not None:
+            listened += f",PROXIED://127.0.0.1:{self.proxied_port}"
+            told += f",PROXIED://127.0.0.1:{advertised}"
         places = {
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": public,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "listeners": f"{listened},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": told,
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT"
+            ),
             "log.dirs": str(home / "data"),
         }
         lines = (f"{name}={value}\n" for name, value in (PROPERTIES | places | dict(properties)).items())
@@ -165,8 +171,12 @@ class ApacheKafka:
 
 
 @contextmanager
-def apache_kafka(properties: Mapping[str, str] | None = None) -> Iterator[ApacheKafka]:
+def apache_kafka(
+    properties: Mapping[str, str] | None = None, *, advertised: int | None = None
+) -> Iterator[ApacheKafka]:
     """A broker that answers, with `properties` over the defaults; stopped and removed with its data afterwards.
+
+    Who comes to its `proxied_port` is told to go on at port `advertised`, where a proxy is to lead there.
 
     Raises `MissingKafkaError` when the jars or Java are not there.
     """
@@ -175,7 +185,7 @@ def apache_kafka(properties: Mapping[str, str] | None = None) -> Iterator[Apache
     if shutil.which("java") is None:
         raise MissingKafkaError("no 'java' on PATH; Apache Kafka 4 needs Java 17 or newer")
     with tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True) as home:
-        broker = ApacheKafka(Path(home), properties or {})
+        broker = ApacheKafka(Path(home), properties or {}, advertised)
         broker.format()
         try:
             broker.start()

@@ -48,10 +48,10 @@ class PostgresServer:
         prepare(url)
         self._template = _database(url)
 
-    def fresh_database(self) -> str:
-        """The URL of a new database."""
-        name = f"test_{uuid4().hex}"
-        self._execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(self._template)))
+    def fresh_database(self, like: str | None = None) -> str:
+        """The URL of a new database: a copy of the one at the URL `like`, which nobody is connected to."""
+        name, template = f"test_{uuid4().hex}", _database(like) if like else self._template
+        self._execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         self._made.append(name)
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}/{name}?{parts.query}"

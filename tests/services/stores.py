@@ -14,6 +14,7 @@ from fn_notifications.adapters.postgres.pool import Database, open_pool
 from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.vault.aes import AesVault
 from fn_notifications.adapters.vault.keys import derive_keys
+from fn_notifications.application.ports.vault import Vault
 from fn_notifications.testing.contracts.stores import Stores
 
 VAULT = AesVault(derive_keys(b"a secret of the tests"))
@@ -59,6 +60,10 @@ def memory_stores() -> Stores:
         receipts=store.receipts,
         eventlog=store.eventlog,
         history=store.history,
+        routes=store.routes,
+        storage=store.storage,
+        quarantine=store.quarantine,
+        dead_letters=store.dead_letters,
         advance=clock.advance,
     )
 
@@ -67,17 +72,25 @@ def memory_stores() -> Stores:
 async def postgres_stores(url: str, *, size: int = 10) -> AsyncIterator[tuple[Stores, Database]]:
     """The PostgreSQL adapters over a migrated database."""
     async with open_pool(url, size=size) as database:
-        store = PostgresStore(database=database, vault=VAULT)
-        stores = Stores(
-            people=store.people,
-            intake=store.intake,
-            deliveries=store.deliveries,
-            receipts=store.receipts,
-            eventlog=store.eventlog,
-            history=store.history,
-            advance=PostgresClock(database).advance,
-        )
-        yield stores, database
+        yield stores_over(database), database
+
+
+def stores_over(database: Database, vault: Vault = VAULT) -> Stores:
+    """The PostgreSQL adapters over a database that is migrated and open."""
+    store = PostgresStore(database=database, vault=vault)
+    return Stores(
+        people=store.people,
+        intake=store.intake,
+        deliveries=store.deliveries,
+        receipts=store.receipts,
+        eventlog=store.eventlog,
+        history=store.history,
+        routes=store.routes,
+        storage=store.storage,
+        quarantine=store.quarantine,
+        dead_letters=store.dead_letters,
+        advance=PostgresClock(database).advance,
+    )
 
 
 def migrated(url: str) -> None:

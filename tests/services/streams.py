@@ -73,7 +73,7 @@ class KafkaSubject:
             "topics": (self.topic,),
             "intake_start": "earliest",
             "keepalive": 0.05,
-            "session_timeout": 3.0,
+            "session_timeout": 10.0,
             "topic_refresh": 0.5,
             "publish_timeout": 2.0,
         }

@@ -10,7 +10,7 @@ from attrs import frozen
 from fn_notifications.adapters.telemetry.names import METRICS, Kind
 
 ROOT = Path(__file__).parents[2]
-KINDS = {"count": Kind.COUNTER, "observe": Kind.HISTOGRAM}
+KINDS = {"count": Kind.COUNTER, "observe": Kind.HISTOGRAM, "gauge": Kind.GAUGE}
 
 
 @frozen
@@ -24,7 +24,7 @@ class Said:
 
 
 def said() -> Iterator[Said]:
-    """Every `telemetry.count("name", ...)` and `telemetry.observe("name", ...)` in the package."""
+    """Every `telemetry.count("name", ...)` in the package, and likewise `observe` and `gauge`."""
     source = ROOT / "src" / "fn_notifications"
     for path in sorted(source.rglob("*.py")):
         if "testing" in path.parts:
@@ -32,7 +32,7 @@ def said() -> Iterator[Said]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=speaker, attr="count" | "observe" as verb),
+                    func=ast.Attribute(value=speaker, attr="count" | "observe" | "gauge" as verb),
                     args=[ast.Constant(value=str(name)), *_],
                     keywords=keywords,
                 ) if ast.unparse(speaker).endswith("telemetry"):

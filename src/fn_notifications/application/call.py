@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import inf
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
-from fn_notifications.application.ports.circuit import Circuit, CircuitState
+from fn_notifications.application.doubts import Doubts
 from fn_notifications.application.ports.deliveries import Answer, Begun
 from fn_notifications.application.ports.people import OptOut
 from fn_notifications.application.ports.sending import Content, ContentError, Message, Renderer, Sender
@@ -17,21 +18,38 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.domain.commands import Record
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
-from fn_notifications.domain.routing import doubt_grace
 
 _UNFIT: Final = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code="template")
+_NO_ADDRESS: Final = Outcome(kind=OutcomeKind.UNSENT, code="no_address")
+_LEASE_OVER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code="lease_over")
 
 
 @frozen(kw_only=True)
 class Lane:
-    """One channel's routes, by name and in order of failover, and what they may use."""
+    """One channel's routes, by name and in order of failover, and what each of them may use."""
 
     channel: Channel
     routes: Mapping[str, Sender]
     slots: int = 10
-    """Calls on the wire at once."""
+    """Calls on the wire at once, by each route: one that hangs holds up no other."""
     deadline: float = 30.0
     """Seconds, in all, for one call."""
+    rate: float | None = None
+    """Calls a second by each route, in all processes together; None: as many as there are."""
+
+
+@frozen(kw_only=True)
+class Called:
+    """What became of a delivery that was begun."""
+
+    answer: Answer
+    asked: bool
+    """Whether the provider was called at all: otherwise the answer says nothing about it."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the call came to."""
+        return self.answer.record.outcome
 
 
 @frozen(kw_only=True)
@@ -40,20 +58,23 @@ class Caller:
 
     renderer: Renderer
     policy: Policy
-    circuit: Circuit
     telemetry: Telemetry
     chance: Callable[[], float]
-    clock: Callable[[], datetime]
+    doubts: Doubts = field(default=Factory(lambda self: Doubts(policy=self.policy), takes_self=True))
 
-    async def call(self, lane: Lane, begun: Begun) -> Answer:
-        """Send what was begun. Never raises: being cancelled is an answer too, the call may have been acted on."""
+    async def call(self, lane: Lane, begun: Begun, *, until: float = inf) -> Called:
+        """Send what was begun. Never raises: being cancelled is an answer too, the call may have been acted on.
+
+        `until`: when its lease is over, by the loop's time. A call that might outlast it is not made: by then somebody
+        else has taken over (a worker that was frozen).
+        """
         attempt = begun.delivery.attempts[-1]
         content = self._render(begun)
         if content is None:
-            return self._answer(begun, _UNFIT, None)
+            return self._answer(begun, _UNFIT)
         point = begun.person.contacts[begun.delivery.channel]
         if point.address is None:  # the gate looked, under lock, a moment ago
-            return self._answer(begun, Outcome(kind=OutcomeKind.UNSENT, code="no_address"), None)
+            return self._answer(begun, _NO_ADDRESS)
         message = Message(
             attempt_id=attempt.id,
             channel=begun.delivery.channel,
@@ -61,15 +82,15 @@ class Caller:
             content=content,
             notification_type=begun.notification.type,
         )
-        if self.circuit.state(attempt.route, self.clock()) is CircuitState.HALF_OPEN:
-            self.circuit.probing(attempt.route, self.clock())
         started = asyncio.get_running_loop().time()
+        if started + lane.deadline > until:
+            self.telemetry.count("calls.lease_over", route=attempt.route)
+            return self._answer(begun, _LEASE_OVER)
         outcome = await self._send(lane.routes[attempt.route], message, lane.deadline)
         self.telemetry.observe(
             "provider.call", asyncio.get_running_loop().time() - started, route=attempt.route, outcome=outcome.kind
         )
-        self._judge(attempt.route, outcome)
-        return self._answer(begun, outcome, digest_of(content))
+        return self._answer(begun, outcome, digest_of(content), asked=True)
 
     def _render(self, begun: Begun) -> Content | None:
         notification = begun.notification
@@ -101,35 +122,20 @@ class Caller:
             return Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="sender_error")
         return outcome
 
-    def _judge(self, route: str, outcome: Outcome) -> None:
-        """What an outcome says about the route: a stop of ours says nothing, a pause asked for is no failure."""
-        now = self.clock()
-        about_route = outcome.scope in (Scope.ROUTE, Scope.ACCOUNT)
-        before = self.circuit.state(route, now)
-        if outcome.kind is OutcomeKind.UNSENT and about_route and outcome.retry_after:
-            self.circuit.pause(route, now, outcome.retry_after)
-        elif (outcome.kind is OutcomeKind.UNSENT and about_route) or (
-            outcome.kind is OutcomeKind.IN_DOUBT and outcome.code != "stopped"
-        ):
-            self.circuit.failed(route, now)
-        elif outcome.kind is not OutcomeKind.IN_DOUBT:
-            self.circuit.succeeded(route, now)
-        if before is not CircuitState.OPEN and self.circuit.state(route, now) is CircuitState.OPEN:
-            self.telemetry.log("warning", "circuit.opened", route=route, last=outcome.code)
-
-    def _answer(self, begun: Begun, outcome: Outcome, digest: str | None) -> Answer:
+    def _answer(self, begun: Begun, outcome: Outcome, digest: str | None = None, *, asked: bool = False) -> Called:
         delivery = begun.delivery
         attempt = delivery.attempts[-1]
-        grace = doubt_grace(delivery.channel, self.policy, now=attempt.started_at, expires_at=delivery.expires_at)
         record = Record(
             no=attempt.no,
             outcome=outcome,
             retry=self.policy.retry,
             chance=self.chance(),
-            grace=grace,
+            grace=self.doubts.grace(delivery, now=attempt.started_at),
             digest=digest,
+            ask_after=self.doubts.ask_after(attempt.route),
         )
-        return Answer(lease=begun.lease, record=record, opt_out=_opt_out(begun, outcome, attempt.started_at))
+        opt_out = _opt_out(begun, outcome, attempt.started_at)
+        return Called(answer=Answer(lease=begun.lease, record=record, opt_out=opt_out), asked=asked)
 
 
 def _opt_out(begun: Begun, outcome: Outcome, at: datetime) -> OptOut | None:

@@ -2,33 +2,25 @@
 
 The order is the promise. An attempt is committed before its call, so a crash leaves a trace; the gates run under lock
 in that same transaction, so an opt-out is never overtaken; no transaction is open during a call; and the answers of
-many calls are written together. One dispatcher serves every lane of a process; a lane's slots are its own, so a
-provider that hangs holds up nobody else.
+many calls are written together. One dispatcher serves every lane of a process; which way calls go, and how many there
+is room for, the switchboard says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from attrs import define, field, frozen
 
-from fn_notifications.application.call import Caller, Lane
-from fn_notifications.application.catalogue import Catalogue
+from fn_notifications.application.call import Caller
 from fn_notifications.application.errors import PortError
-from fn_notifications.application.ports.circuit import Circuit, CircuitState
-from fn_notifications.application.ports.deliveries import Answer, Begun, Candidate, Deliveries, Gate
+from fn_notifications.application.ports.deliveries import Answer, Begun, Deliveries
 from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.domain.address import Channel
-from fn_notifications.domain.catalogue import Policy
-from fn_notifications.domain.commands import Begin
-from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import DeliveryKey
-from fn_notifications.domain.failover import next_route
-from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.reasons import Reason
-from fn_notifications.domain.routing import gate
 
 
 @frozen(kw_only=True)
@@ -47,6 +39,8 @@ class Pace:
     """After the store could not be reached."""
     grace: float = 25.0
     """How long calls on the wire may take to end when stopping."""
+    farewell: float = 4.0
+    """How long the last answers may then take to be written. What is not written is rescued as a doubt by others."""
 
 
 @define(kw_only=True)
@@ -54,24 +48,19 @@ class Dispatch:
     """Sends what is due, on every lane."""
 
     deliveries: Deliveries
-    lanes: Mapping[Channel, Lane]
+    switchboard: Switchboard
     caller: Caller
-    catalogue: Catalogue
-    policy: Policy
-    circuit: Circuit
     telemetry: Telemetry
-    chance: Callable[[], float]
-    clock: Callable[[], datetime]
     worker: str
-    total_slots: int = 1000
-    """Over all lanes."""
     pace: Pace = Pace()
-    _calls: dict[asyncio.Task[None], Channel] = field(factory=dict, init=False)
+    _calls: set[asyncio.Task[None]] = field(factory=set, init=False)
     _answers: list[Answer] = field(factory=list, init=False)
     _types: dict[DeliveryKey, str] = field(factory=dict, init=False)
     """Notification types of deliveries on the wire, for the counters."""
     _answered: asyncio.Event = field(factory=asyncio.Event, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _stopping: bool = field(default=False, init=False)
+    """Nothing more is begun."""
 
     def wake(self) -> None:
         """Something may be due: look now instead of at the next poll. A hint; polling is the truth."""
@@ -88,11 +77,12 @@ class Dispatch:
 
     async def once(self) -> int:
         """Send what is due now and wait for the answers to be written. Returns how many calls were made."""
-        calls = await self._begin_wave()
+        calls = await self._begin_wave(await self.switchboard.wanted(fresh=0))
         if self._calls:
-            await asyncio.wait(set(self._calls))
+            await asyncio.wait(self._calls)
         while self._answers:
             await self._write()
+        await self.switchboard.tell()
         return calls
 
     async def _round(self) -> None:
@@ -101,7 +91,7 @@ class Dispatch:
             # A slot rarely falls free alone: one wave for several costs the store no more than for one.
             await asyncio.sleep(self.pace.gather)
         try:
-            begun = await self._begin_wave()
+            begun = await self._begin_wave(await self.switchboard.wanted())
         except PortError as error:
             self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
             await asyncio.sleep(self.pace.back_off)
@@ -113,93 +103,48 @@ class Dispatch:
             except TimeoutError:
                 return
 
-    async def _begin_wave(self) -> int:
-        """Claim no more than there are free slots, commit the attempts, start the calls."""
-        states = self._route_states()
-        wanted = self._wanted(states)
+    async def _begin_wave(self, wanted: Mapping[Channel, int]) -> int:
+        """Claim no more than can go somewhere, commit the attempts, start the calls."""
         if not wanted:
             return 0
+        wave = asyncio.ensure_future(self._take(wanted))
+        try:
+            return await asyncio.shield(wave)
+        except asyncio.CancelledError:
+            # Stopped half-way: what is leased is given back and what is begun goes out. Dropped, the one would wait
+            # for its lease to die, and the other be in doubt without ever having been called.
+            self._stopping = True
+            await asyncio.gather(wave, return_exceptions=True)
+            raise
+
+    async def _take(self, wanted: Mapping[Channel, int]) -> int:
+        until = asyncio.get_running_loop().time() + self.pace.lease.total_seconds()
         leases = await self.deliveries.claim(wanted, worker=self.worker, lease=self.pace.lease)
+        if leases and self._stopping:
+            await self.deliveries.release(leases)
+            return 0
         if not leases:
             return 0
-        begun = await self.deliveries.begin(leases, self._gate(states))
+        begun = await self.deliveries.begin(leases, self.switchboard.gate())
         for one in begun:
-            self._start(one)
+            self._start(one, until)
         return len(begun)
 
-    def _route_states(self) -> Mapping[str, CircuitState]:
-        now = self.clock()
-        return {route: self.circuit.state(route, now) for lane in self.lanes.values() for route in lane.routes}
-
-    def _wanted(self, states: Mapping[str, CircuitState]) -> Mapping[Channel, int]:
-        busy = list(self._calls.values())
-        left = self.total_slots - len(busy)
-        wanted: dict[Channel, int] = {}
-        for channel, lane in self.lanes.items():
-            open_routes = {states[route] for route in lane.routes} - {CircuitState.OPEN}
-            free = min(lane.slots - busy.count(channel), left)
-            if open_routes and free > 0:
-                wanted[channel] = free if CircuitState.CLOSED in open_routes else 1
-                left -= wanted[channel]
-        return wanted
-
-    def _gate(self, states: Mapping[str, CircuitState]) -> Gate:
-        """The rules, run again under lock; then the route. A half-open route is offered to one delivery of a wave."""
-        usable = {route for route, state in states.items() if state is not CircuitState.OPEN}
-
-        def begin(candidate: Candidate, now: datetime) -> Begin:
-            decision = self._decide(candidate, now)
-            route = None
-            if decision.verdict is Verdict.SEND:
-                route = self._route(candidate, usable)
-                if route is None:
-                    pause = now + self.policy.retry.lane_pause
-                    decision = Decision.defer(decision.channel, Reason.LANE_WAITS, pause)
-                elif states[route] is CircuitState.HALF_OPEN:
-                    usable.discard(route)
-            delivery, point = candidate.delivery, candidate.person.contacts.get(candidate.delivery.channel)
-            return Begin(
-                gate=decision,
-                attempt_id=attempt_id(delivery.key.notification_id, delivery.key.no, len(delivery.attempts) + 1),
-                route=route or "",
-                epoch=point.epoch if point else 0,
-            )
-
-        return begin
-
-    def _decide(self, candidate: Candidate, now: datetime) -> Decision:
-        type_ = self.catalogue.types.get(candidate.notification.type)
-        if type_ is None:
-            return Decision.skip(candidate.delivery.channel, Reason.UNKNOWN_TYPE)
-        return gate(
-            type_,
-            candidate.delivery.channel,
-            candidate.person,
-            self.policy,
-            now,
-            expires_at=candidate.delivery.expires_at,
-            chance=self.chance(),
-            explicit=candidate.notification.explicit,
-        )
-
-    def _route(self, candidate: Candidate, usable: Collection[str]) -> str | None:
-        type_ = self.catalogue.types[candidate.notification.type]
-        lane = self.lanes.get(candidate.delivery.channel)
-        return next_route(candidate.delivery, type_, tuple(lane.routes), usable) if lane else None
-
-    def _start(self, begun: Begun) -> None:
-        channel = begun.delivery.channel
-        task = asyncio.create_task(self._call(begun), name=f"call-{begun.delivery.key.event_key}")
-        self._calls[task] = channel
+    def _start(self, begun: Begun, until: float) -> None:
+        self.switchboard.started(begun)
+        task = asyncio.create_task(self._call(begun, until), name=f"call-{begun.delivery.key.event_key}")
+        self._calls.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._calls.pop(task, None)
+        self._calls.discard(task)
         self._wake.set()
 
-    async def _call(self, begun: Begun) -> None:
+    async def _call(self, begun: Begun, until: float) -> None:
         self._types[begun.delivery.key] = begun.notification.type
-        self._answers.append(await self.caller.call(self.lanes[begun.delivery.channel], begun))
+        called = await self.caller.call(self.switchboard.lanes[begun.delivery.channel], begun, until=until)
+        self.switchboard.ended(begun, called)
+        self._answers.append(called.answer)
         self._answered.set()
 
     @asynccontextmanager
@@ -211,8 +156,9 @@ class Dispatch:
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            while self._answers:
-                await self._write()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.pace.farewell):
+                    await self._write_out()
 
     async def _write_all(self) -> None:
         while True:
@@ -220,12 +166,16 @@ class Dispatch:
             if len(self._answers) < self.pace.batch:
                 await asyncio.sleep(self.pace.linger)
             self._answered.clear()
-            while self._answers:
-                try:
-                    await self._write()
-                except PortError as error:
-                    self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
-                    await asyncio.sleep(self.pace.back_off)
+            await self._write_out()
+
+    async def _write_out(self) -> None:
+        """Write what there is, however often it takes."""
+        while self._answers:
+            try:
+                await self._write()
+            except PortError as error:
+                self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
+                await asyncio.sleep(self.pace.back_off)
 
     async def _write(self) -> None:
         """Write a batch of answers. They are dropped only once they are stored."""
@@ -240,7 +190,9 @@ class Dispatch:
 
     async def _drain(self) -> None:
         if self._calls:
-            await asyncio.wait(set(self._calls), timeout=self.pace.grace)
+            await asyncio.wait(self._calls, timeout=self.pace.grace)
         for task in list(self._calls):
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+        with suppress(PortError):
+            await self.switchboard.tell()

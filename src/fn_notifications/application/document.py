@@ -25,6 +25,7 @@ Conversions = NewType("Conversions", dict[str, Convert])
 Variables = NewType("Variables", dict[str, Places])
 
 _UNITS: Final = MappingProxyType({"s": "seconds", "m": "minutes", "h": "hours", "d": "days"})
+_MOST: Final = 1000
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -40,6 +41,8 @@ class TypeDocument:
     over_cap: OverCap = OverCap.DEFER
     duplicates_allowed: bool = False
     unsubscribable: bool = False
+    hold_older_than: timedelta | None = None
+    hold_more_than: int | None = None
     required: Conversions = field(factory=lambda: Conversions({}))
     optional: Conversions = field(factory=lambda: Conversions({}))
 
@@ -79,6 +82,7 @@ class CatalogueDocument:
 
     version: str
     types: dict[str, TypeDocument]
+    hold_more_than: int | None = None
     events: dict[str, EventDocument] = field(factory=dict)
     people: dict[str, PeopleDocument] = field(factory=dict)
     given_words: str | None = None
@@ -91,6 +95,7 @@ def structure(document: Mapping[str, Any], paths: Paths, channels: tuple[Channel
     reader.register_structure_hook(str, lambda raw, _: _text(raw))
     reader.register_structure_hook(StrEnum, _word)  # else the hook of str, its base, would let any text pass
     reader.register_structure_hook(bool, lambda raw, _: _switch(raw))
+    reader.register_structure_hook(int, lambda raw, _: _number(raw))
     hooks: Mapping[Any, Callable[[Any], Any]] = {
         Channel: lambda raw: _channel(raw, channels),
         timedelta: _duration,
@@ -146,6 +151,12 @@ def _word(raw: Any, words: type[StrEnum]) -> StrEnum:
 def _switch(raw: Any) -> bool:
     if not isinstance(raw, bool):
         raise ValueError("expected true or false")  # noqa: TRY004 - as above
+    return raw
+
+
+def _number(raw: Any) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 1 <= raw <= _MOST:
+        raise ValueError(f"expected a whole number from 1 to {_MOST}")
     return raw
 
 

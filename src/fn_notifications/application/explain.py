@@ -6,7 +6,8 @@ from typing import Final
 
 from attrs import frozen
 
-from fn_notifications.application.ports.history import Story
+from fn_notifications.application.changes import LATE
+from fn_notifications.application.ports.history import Change, Story
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import Delivery
@@ -40,12 +41,14 @@ class Explanation:
     status: Status
     summary: tuple[str, ...]
     """One sentence per channel."""
+    waits: tuple[str, ...]
+    """Why what is due is not on its way: holds, routes that are shut."""
     steps: tuple[Step, ...]
     repeats: int
 
 
-def explain(story: Story) -> Explanation:
-    """The whole story, told."""
+def explain(story: Story, waits: Sequence[str] = ()) -> Explanation:
+    """The whole story, told. `waits`: why what is due is not on its way (see `waiting.waits`)."""
     notification = story.notification
     steps = sorted(_steps(story), key=lambda step: (step.at, _STEPS.index(step.what), _REPORTS.get(step.code, 0)))
     return Explanation(
@@ -54,6 +57,7 @@ def explain(story: Story) -> Explanation:
         user_id=notification.user.user_id,
         status=notification.status,
         summary=tuple(summary(delivery) for delivery in notification.deliveries),
+        waits=tuple(waits),
         steps=tuple(steps),
         repeats=story.repeats,
     )
@@ -81,7 +85,8 @@ def summary(delivery: Delivery) -> str:
     status = (delivery.status or Status.PENDING).replace("_", " ")
     why = f": {SENTENCES[Reason(delivery.reason)]}" if delivery.reason else ""
     code = next((one.code for one in reversed(delivery.attempts) if one.code), None)
-    said = f" (the provider said {code})" if code and delivery.status is Status.FAILED else ""
+    told = code and delivery.status is Status.FAILED and delivery.reason is not Reason.OPERATOR
+    said = f" (the provider said {code})" if told else ""
     when = f", to be looked at again {_clock(delivery.due_at)}" if delivery.due_at else ""
     return f"{delivery.channel}: {status}{why}{said}{when}"
 
@@ -98,14 +103,12 @@ def _steps(story: Story) -> Iterator[Step]:
         )
     channels = {delivery.key.no: delivery.channel for delivery in notification.deliveries}
     for change in story.changes:
-        why = f": {SENTENCES[Reason(change.reason)]}" if change.reason else ""
-        until = f", not before {_clock(change.until)}" if change.until else ""
         yield Step(
             at=change.at,
             channel=channels[change.delivery_no],
             what="changed",
             code=change.reason or change.event,
-            text=f"{change.event}{until}{why}",
+            text=_changed(change),
         )
     for delivery in notification.deliveries:
         for attempt in delivery.attempts:
@@ -120,6 +123,18 @@ def _steps(story: Story) -> Iterator[Step]:
             code=receipt.kind,
             text=f"{receipt.provider} reported {receipt.kind}{code}",
         )
+
+
+def _changed(change: Change) -> str:
+    event = _CHANGES.get(change.event, change.event)
+    until = f", {_UNTIL.get(change.event, 'not before')} {_clock(change.until)}" if change.until else ""
+    why = f": {SENTENCES[Reason(change.reason)]}" if change.reason else ""
+    said = f": {change.text}" if change.text else ""
+    return f"{event}{until}{why}{said}"
+
+
+_CHANGES: Final[Mapping[str, str]] = {LATE: "a late answer"}
+_UNTIL: Final[Mapping[str, str]] = {"held": "until", "asked": "to be asked again"}
 
 
 def _after_its_attempt(receipt: Receipt, delivery: Delivery) -> datetime:

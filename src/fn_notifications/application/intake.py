@@ -1,11 +1,11 @@
 """Events in: a batch of records to one transaction.
 
-Every record ends as a stored notification, a recorded duplicate, a recorded skip or a dead letter; which one is
-decided here and in the store, and only afterwards does the caller report the records as done.
+Every record ends as a stored notification, a recorded duplicate, a recorded skip, held in quarantine, or a dead letter;
+which one is decided here and in the store, and only afterwards does the caller report the records as done.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -19,6 +19,7 @@ from fn_notifications.application.ports.intake import (
     DeadReason,
     Event,
     EventOutcome,
+    Hold,
     IntakeStore,
     Proposal,
     Report,
@@ -38,6 +39,8 @@ from fn_notifications.domain.preferences import (
     merge,
     person,
 )
+from fn_notifications.domain.quarantine import jumped, limit_of, replayed
+from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routing import plan
 
 _DECISIONS: Final = 8
@@ -66,20 +69,19 @@ class Intake:
         """
         if not records:
             return {}
-        return await self._store([self._understand(record) for record in records])
+        return await self.take([self._understand(record) for record in records])
 
     async def plan(self, events: Sequence[Understood], *, fresh: bool = True) -> Batch:
         """What would be stored for these events, decided on what is known of the people now. Stores nothing."""
         loaded = await self._load({user for event in events for user in _people_of(event)}, fresh=fresh)
         facts: dict[UserRef, list[Fact]] = {}
-        for event in events:
-            for fact in event.facts:
-                facts.setdefault(fact.user, []).append(fact)
+        for fact in (fact for event in events for fact in event.facts):
+            facts.setdefault(fact.user, []).append(fact)
         profiles = {user: merge(one.profile, facts.get(user, ())) for user, one in loaded.dossiers.items()}
         people = {user: self._person(profiles[user], one) for user, one in loaded.dossiers.items()}
         return Batch(
             tenant=self.tenant,
-            events=tuple(self._planned(event, people, loaded.now) for event in events),
+            events=tuple(self._planned(event, people, loaded) for event in events),
             profiles=tuple(
                 profile for user, profile in profiles.items() if profile is not loaded.dossiers[user].profile
             ),
@@ -94,13 +96,14 @@ class Intake:
                 self.telemetry.log("info", "intake.unknown_type", type=type_, topic=record.topic)
         return understood
 
-    async def _store(self, events: Sequence[Understood | DeadEvent]) -> Mapping[EventOutcome, int]:
+    async def take(self, events: Sequence[Understood | DeadEvent]) -> Mapping[EventOutcome, int]:
+        """Store what records were understood as; as `handle`. What is released and cannot be stored stays held."""
         try:
             return await self._store_whole(events)
         except Refused:
             if len(events) > 1:
                 middle = len(events) // 2
-                halves = [await self._store(events[:middle]), await self._store(events[middle:])]
+                halves = [await self.take(events[:middle]), await self.take(events[middle:])]
                 return {
                     outcome: amount
                     for outcome in EventOutcome
@@ -109,6 +112,8 @@ class Intake:
             (only,) = events
             if isinstance(only, DeadEvent):
                 raise
+            if only.released is not None:
+                return {EventOutcome.HELD: 1}
             return await self._store_whole([DeadEvent(reason=DeadReason.REJECTED, original=only.original)])
 
     async def _store_whole(self, events: Sequence[Understood | DeadEvent]) -> Mapping[EventOutcome, int]:
@@ -132,8 +137,20 @@ class Intake:
             else:
                 if self.cache and batch.profiles:
                     await self.cache.drop([profile.user for profile in batch.profiles])
+                self._watch(report)
                 return report
         raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def _watch(self, report: Report) -> None:
+        """Say what was held, and which type came in far greater numbers than it usually does: once an hour each."""
+        for (type_, reason), amount in Counter((hold.type, hold.reason) for hold in report.holds).items():
+            self.telemetry.count("intake.held", amount, type=type_, cause=reason)
+            self.telemetry.log("warning", "intake.held", type=type_, reason=reason, amount=amount)
+        for one in report.volumes:
+            if jumped(one.recent, one.amount) and not jumped(one.recent, one.amount - one.added):
+                self.telemetry.count("intake.jumps", type=one.type)
+                usual = max(one.recent)
+                self.telemetry.log("warning", "intake.jump", type=one.type, this_hour=one.amount, usual=usual)
 
     def _counted(self, outcomes: Sequence[EventOutcome]) -> Mapping[EventOutcome, int]:
         counts = {outcome: outcomes.count(outcome) for outcome in EventOutcome if outcome in outcomes}
@@ -163,27 +180,42 @@ class Intake:
             contacts[channel] = new
         return person(profile, contacts)
 
-    def _planned(self, event: Understood, people: Mapping[UserRef, Person], now: datetime) -> Event:
+    def _planned(self, event: Understood, people: Mapping[UserRef, Person], loaded: Loaded) -> Event:
+        proposals, holds = list[Proposal](), list[Hold]()
+        for request in event.requests:
+            type_ = self.catalogue.types[request.type]
+            if request.user in loaded.unreadable:
+                if event.direct and event.released is None:
+                    loaded.of(request.user)
+                holds.append(Hold(request.user, request.type, request.event_at, Reason.UNREADABLE))
+                continue
+            notification = plan(
+                request,
+                type_,
+                people[request.user],
+                self.policy,
+                loaded.now,
+                chance=self.chance(),
+                catalogue=self.catalogue.version,
+            )
+            limit = None if event.direct else limit_of(type_)
+            proposal = Proposal(notification=notification, window=type_.window, limit=limit)
+            reason = None if event.direct else replayed(type_, request.event_at, event.original.timestamp)
+            if reason and not proposal.silent:
+                holds.append(Hold(request.user, request.type, request.event_at, reason))
+            else:
+                proposals.append(proposal)
+        asked = {request.user for request in event.requests}
+        for user in {fact.user for fact in event.facts} & loaded.unreadable - asked:
+            holds.append(Hold(user, event.envelope.type[:100], event.envelope.at, Reason.UNREADABLE))
         return Event(
             identity=event.envelope.identity,
             digest=event.envelope.digest,
             type=event.envelope.type,
             original=event.original,
-            proposals=tuple(
-                Proposal(
-                    notification=plan(
-                        request,
-                        self.catalogue.types[request.type],
-                        people[request.user],
-                        self.policy,
-                        now,
-                        chance=self.chance(),
-                        catalogue=self.catalogue.version,
-                    ),
-                    window=self.catalogue.types[request.type].window,
-                )
-                for request in event.requests
-            ),
+            proposals=tuple(proposals),
+            holds=tuple(holds),
+            released=event.released,
         )
 
 

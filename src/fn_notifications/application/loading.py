@@ -48,7 +48,7 @@ def _catalogue(read: d.CatalogueDocument, fields: Mapping[str, Read]) -> Catalog
     variables = {name: given | type_.required | type_.optional for name, type_ in read.types.items()}
     return Catalogue(
         version=read.version,
-        types={name: _type(name, type_, variables[name]) for name, type_ in read.types.items()},
+        types={name: _type(name, type_, variables[name], read.hold_more_than) for name, type_ in read.types.items()},
         events={name: _event(event, read, variables, fields) for name, event in read.events.items()},
         variables=variables,
         given_words=read.given_words,
@@ -61,7 +61,7 @@ def _given(read: d.CatalogueDocument) -> dict[str, Convert]:
     return dict(read.types[read.given_words].required) if read.given_words else {}
 
 
-def _type(name: str, type_: d.TypeDocument, variables: Mapping[str, Convert]) -> NotificationType:
+def _type(name: str, type_: d.TypeDocument, variables: Mapping[str, Convert], most: int | None) -> NotificationType:
     return NotificationType(
         name=name,
         priority=type_.priority,
@@ -74,6 +74,8 @@ def _type(name: str, type_: d.TypeDocument, variables: Mapping[str, Convert]) ->
         optional=tuple(variable for variable in variables if variable not in type_.required),
         duplicates_allowed=type_.duplicates_allowed,
         unsubscribable=type_.unsubscribable,
+        hold_older_than=type_.hold_older_than,
+        hold_more_than=type_.hold_more_than if type_.hold_more_than is not None else most,
     )
 
 

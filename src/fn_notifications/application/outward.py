@@ -1,13 +1,14 @@
-"""What the outside is told: which changes of a delivery become events, and what they carry. No address, no text."""
+"""The event log's rows: every event of a delivery is one; some are told to the outside. No address, no text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fn_notifications.domain import events as e
-from fn_notifications.domain.delivery import Delivery, evolve
+from fn_notifications.domain.delivery import Delivery, DeliveryKey, evolve
+from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
 
@@ -27,50 +28,77 @@ _TOPICS: Final[Mapping[Status, str]] = {
 
 
 @frozen(kw_only=True)
-class Outward:
-    """An event on its way to the log. `id` is made from delivery and version, so it never differs for one change."""
+class Transition:
+    """One event of a delivery, as the log keeps it: which it was, and where it led to."""
 
-    id: str
-    topic: str
-    key: str
+    key: DeliveryKey
+    version: int
+    status: Status | None
+    attempts: int
+    """How many the delivery has from here on."""
     at: datetime
-    data: Mapping[str, Any]
+    topic: str | None = None
+    """Where it is published; None when it is kept for the ledger alone."""
+    user_id: str | None = None
+    told: Mapping[str, Any] = field(factory=dict)
+    """Of what is published, that which the row does not say otherwise; empty when it is not published."""
+
+    @property
+    def id(self) -> str:
+        """Made from delivery and version, so it never differs for one change."""
+        return f"{self.key.event_key}-v{self.version}"
+
+    def data(self) -> dict[str, Any]:
+        """What is published: the event's `data`."""
+        no = self.told.get("attempt_no")
+        return {
+            "notification_id": str(self.key.notification_id),
+            "delivery_id": self.key.event_key,
+            "version": self.version,
+            "tenant": self.key.tenant,
+            "user_id": self.user_id,
+            "status": self.status,
+            "attempt_id": attempt_id(self.key.notification_id, self.key.no, no) if no else None,
+            "occurred_at": self.at.isoformat(),
+            **self.told,
+        }
 
 
-def outward(notification: Notification, before: Delivery, events: Sequence[e.Event]) -> tuple[Outward, ...]:
-    """The events to publish for these changes of one delivery, in order."""
-    told = []
+def planned(notification: Notification) -> Iterator[Transition]:
+    """The first row of each delivery of a notification that was just planned. None is told: nothing was begun."""
+    for delivery in notification.deliveries:
+        yield _transition(delivery, notification.created_at)
+
+
+def transitions(notification: Notification, before: Delivery, events: Sequence[e.Event]) -> Iterator[Transition]:
+    """A row for each of these events of one delivery, in order."""
     state = before
     for event in events:
         was, state = state.status, evolve(state, event)
         topic = _TOPICS.get(state.status) if state.status is not None and state.status is not was else None
-        if topic:
-            told.append(_told(topic, notification, state, event))
-    return tuple(told)
+        if topic is None:
+            yield _transition(state, event.at)
+        else:
+            told = _told(notification, state, event)
+            yield _transition(state, event.at, topic=topic, user_id=notification.user.user_id, told=told)
 
 
-def _told(topic: str, notification: Notification, state: Delivery, event: e.Event) -> Outward:
+def _transition(state: Delivery, at: datetime, **more: Any) -> Transition:
+    attempts = len(state.attempts)
+    return Transition(key=state.key, version=state.version, status=state.status, attempts=attempts, at=at, **more)
+
+
+def _told(notification: Notification, state: Delivery, event: e.Event) -> dict[str, Any]:
     finding = getattr(event, "finding", None)
     attempt = state.attempt(finding.no) if finding else state.attempts[-1] if state.attempts else None
-    return Outward(
-        id=f"{state.key.event_key}-v{state.version}",
-        topic=topic,
-        key=notification.user.user_id,
-        at=event.at,
-        data={
-            "notification_id": str(notification.id),
-            "delivery_id": state.key.event_key,
-            "version": state.version,
-            "event_key": notification.key,
-            "tenant": notification.user.tenant,
-            "user_id": notification.user.user_id,
-            "notification_type": notification.type,
-            "channel": state.channel,
-            "provider": attempt.provider if attempt else None,
-            "status": state.status,
-            "reason": state.reason,
-            "attempt_id": attempt.id if attempt else None,
-            "attempt_no": attempt.no if attempt else None,
-            "occurred_at": event.at.isoformat(),
-        },
-    )
+    told = {
+        "event_key": notification.key,
+        "notification_type": notification.type,
+        "channel": state.channel,
+        "provider": attempt.provider if attempt else None,
+        "reason": state.reason,
+        "attempt_no": attempt.no if attempt else None,
+    }
+    if attempt and attempt.id != attempt_id(state.key.notification_id, state.key.no, attempt.no):
+        told["attempt_id"] = attempt.id
+    return told

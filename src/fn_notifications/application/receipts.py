@@ -1,6 +1,8 @@
 """Reports back: what a receipt asks of its delivery, and the loop that applies them."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
 from attrs import frozen
 
@@ -10,17 +12,27 @@ from fn_notifications.domain.commands import Command, Report
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.events import Finding
 from fn_notifications.domain.identity import parse_attempt_id
-from fn_notifications.domain.receipts import EVIDENCE, Receipt
+from fn_notifications.domain.reasons import Reason
+from fn_notifications.domain.receipts import EVIDENCE, Receipt, ReceiptKind
+
+AskAfter = Callable[[str], timedelta | None]
+"""When a route's provider is asked about what it took (see `Doubts.ask_after`)."""
 
 
-def judge(delivery: Delivery, receipt: Receipt, now: datetime) -> Command | None:
-    """The report as a finding about its attempt; None when it proves nothing (an inbound STOP) or names no attempt."""
+def _never(_: str) -> None:
+    return None
+
+
+def judge(delivery: Delivery, receipt: Receipt, now: datetime, ask_after: AskAfter = _never) -> Command | None:
+    """The report as a finding about its attempt; None when it proves nothing or names no attempt (an inbound STOP)."""
     named = parse_attempt_id(receipt.attempt_id or "")
     evidence = EVIDENCE.get(receipt.kind)
     if named is None or evidence is None or not 1 <= named[2] <= len(delivery.attempts):
         return None
     return Report(
-        finding=Finding(no=named[2], evidence=evidence, at=now, code=receipt.code, provider_id=receipt.provider_id)
+        finding=Finding(no=named[2], evidence=evidence, at=now, code=receipt.code, provider_id=receipt.provider_id),
+        reason=Reason.OPTED_OUT if receipt.kind is ReceiptKind.OPTED_OUT else None,
+        ask_after=ask_after(delivery.attempt(named[2]).route),
     )
 
 
@@ -30,13 +42,16 @@ class ApplyReceipts:
 
     receipts: Receipts
     telemetry: Telemetry
+    ask_after: AskAfter = _never
     batch: int = 500
 
     async def once(self) -> Applied:
         """One round."""
-        applied = await self.receipts.apply(self.batch, judge)
+        applied = await self.receipts.apply(self.batch, partial(judge, ask_after=self.ask_after))
         if applied.applied:
             self.telemetry.count("receipts.applied", applied.applied)
+        if applied.resolved:
+            self.telemetry.count("doubts.resolved", applied.resolved, by="report")
         if applied.parked:
             self.telemetry.count("receipts.parked", applied.parked)
         return applied

@@ -13,18 +13,24 @@ from fn_notifications.application.explain import Explanation, explain, sentence
 from fn_notifications.application.intake import Intake
 from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.events import Record
-from fn_notifications.application.ports.history import History
-from fn_notifications.application.ports.intake import DeadEvent, EventOutcome, Original, Position
+from fn_notifications.application.ports.history import Doubtful, History
+from fn_notifications.application.ports.intake import DeadEvent, EventOutcome, Hold, Original, Position
 from fn_notifications.application.ports.people import People
+from fn_notifications.application.ports.routes import Routes
 from fn_notifications.application.preferences import PreferencesFormat
 from fn_notifications.application.translate import Envelope
 from fn_notifications.application.understand import Understood, understand
-from fn_notifications.domain.address import Channel
-from fn_notifications.domain.commands import Cancel
+from fn_notifications.application.waiting import waits
+from fn_notifications.domain.address import Channel, destination
+from fn_notifications.domain.commands import Cancel, Resolve
 from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.errors import IllegalTransition
+from fn_notifications.domain.events import Ruling
 from fn_notifications.domain.identity import digest, event_identity
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification, Request
 from fn_notifications.domain.preferences import Fact, Profile, Source, UserRef, merge
+from fn_notifications.domain.reasons import SENTENCES
 
 _DECISIONS: Final = 8
 _API: Final = "api"
@@ -50,12 +56,17 @@ class Duplicate(Exception):
         self.first = first
 
 
+class IdReused(Exception):
+    """The same id was used for something else."""
+
+
 @frozen(kw_only=True)
 class Answer:
     """What would become of an event, person by person; nothing was sent or stored."""
 
     outcome: EventOutcome
     notifications: tuple[Notification, ...] = field(default=(), repr=False)
+    holds: tuple[Hold, ...] = ()
     reason: str | None = None
 
     @property
@@ -63,12 +74,15 @@ class Answer:
         """Every decision in words."""
         if self.reason:
             return (f"{self.outcome}: {self.reason}",)
-        if not self.notifications:
+        if not self.notifications and not self.holds:
             return (f"{self.outcome}: it tells nobody",)
-        return tuple(
-            f"{one.user.user_id}, {one.type}: {sentence(decision)}"
-            for one in self.notifications
-            for decision in one.decisions
+        return (
+            *(f"{one.user.user_id}, {one.type}: held: {SENTENCES[one.reason]}" for one in self.holds),
+            *(
+                f"{one.user.user_id}, {one.type}: {sentence(decision)}"
+                for one in self.notifications
+                for decision in one.decisions
+            ),
         )
 
 
@@ -80,6 +94,9 @@ class Notifications:
     people: People
     deliveries: Deliveries
     history: History
+    routes: Routes
+    lanes: Mapping[Channel, Sequence[str]]
+    """The routes of each channel, in order of failover."""
     preferences: PreferencesFormat
 
     async def send(
@@ -97,7 +114,7 @@ class Notifications:
         """Plan and store one notification; sending it is the dispatcher's work.
 
         Idempotent by `id_`: the same again returns the notification it made. Raises UnknownType, MissingVariables,
-        and Duplicate when user, type and key repeat another one.
+        Duplicate when user, type and key repeat another one, and IdReused for an id that asked for something else.
         """
         if type_ not in self.intake.catalogue.types:
             raise UnknownType(type_)
@@ -120,7 +137,12 @@ class Notifications:
         return await self._submitted(request)
 
     async def _submitted(self, request: Request) -> Notification:
-        body = {"variables": request.variables, "channels": request.channels, "key": request.key}
+        body = {
+            "variables": request.variables,
+            "channels": request.channels,
+            "key": request.key,
+            "scheduled_at": request.scheduled_at and request.scheduled_at.isoformat(),
+        }
         said = json.dumps(body, sort_keys=True)
         envelope = Envelope(
             type=request.type,
@@ -133,11 +155,15 @@ class Notifications:
         original = Original(
             position=Position(topic=_API, partition=0, offset=0), timestamp=request.event_at, value=said.encode()
         )
-        report = await self.intake.submit([Understood(envelope=envelope, original=original, requests=(request,))])
-        if report.duplicates:
-            raise Duplicate(next(iter(report.duplicates.values())))
-        recent = await self.history.recent(request.user.tenant, 100, user_id=request.user.user_id)
-        return next(one for one in recent if one.identity == request.identity)
+        asked = Understood(envelope=envelope, original=original, requests=(request,), direct=True)
+        report = await self.intake.submit([asked])
+        if EventOutcome.DEAD_LETTERED in report.outcomes:
+            raise IdReused
+        became = (*report.notifications, *report.duplicates.values(), *report.repeated.get(request.identity, ()))
+        story = await self.history.story(request.user.tenant, became[0])
+        if story is None or story.notification.identity != request.identity:
+            raise Duplicate(became[0])
+        return story.notification
 
     async def dry_run(self, record: Record) -> Answer:
         """What would happen to an event now, for whom, and why. Sends and stores nothing.
@@ -150,14 +176,33 @@ class Notifications:
             return Answer(outcome=EventOutcome.DEAD_LETTERED, reason=f"{understood.reason}{detail}")
         (event,) = (await self.intake.plan([understood])).events
         notifications = tuple(proposal.notification for proposal in event.proposals)
+        outcome = EventOutcome.PLANNED if notifications else EventOutcome.IGNORED
         return Answer(
-            outcome=EventOutcome.PLANNED if notifications else EventOutcome.IGNORED, notifications=notifications
+            outcome=EventOutcome.HELD if event.holds else outcome, notifications=notifications, holds=event.holds
         )
 
     async def explain(self, notification_id: UUID) -> Explanation | None:
         """Why it is where it is; None when there is no such notification."""
         story = await self.history.story(self.intake.tenant, notification_id)
-        return explain(story) if story else None
+        return explain(story, await self._waits(story.notification)) if story else None
+
+    async def _waits(self, notification: Notification) -> Sequence[str]:
+        if all(delivery.status is not Status.PENDING for delivery in notification.deliveries):
+            return ()
+        seen, user = await self.routes.board(), notification.user
+        contacts = (await self.people.load([user])).of(user).person.contacts
+        return [
+            f"{delivery.channel}: {sentence}"
+            for delivery in notification.deliveries
+            for point in [contacts.get(delivery.channel)]
+            for sentence in waits(
+                delivery,
+                notification.type,
+                self.lanes.get(delivery.channel, ()),
+                destination(point.address) if point else None,
+                seen,
+            )
+        ]
 
     async def cancel(self, notification_id: UUID) -> Sequence[Delivery]:
         """Stop what has not been sent. Returns the deliveries that were stopped."""
@@ -166,6 +211,33 @@ class Notifications:
             return ()
         keys = [delivery.key for delivery in story.notification.deliveries]
         return await self.deliveries.change(keys, lambda *_: Cancel())
+
+    async def resolve(
+        self, notification_id: UUID, ruling: Ruling, note: str, *, no: int | None = None, channel: Channel | None = None
+    ) -> Delivery | None:
+        """Decide about a delivery in doubt, named by its number or channel; None when there is none.
+
+        With `resend` one more attempt starts if the rules, run again, still allow it; that goes for a delivery whose
+        every try was refused, too. Raises IllegalTransition when there is nothing to decide (any more), and
+        InvalidValue for a note that is not one short line.
+        """
+        command = Resolve(ruling=ruling, note=note)
+        story = await self.history.story(self.intake.tenant, notification_id)
+        deliveries = story.notification.deliveries if story else ()
+        named = [one for one in deliveries if one.key.no == no or one.channel == channel]
+        if not named:
+            return None
+        (resolved,) = await self.deliveries.change([named[0].key], lambda *_: command) or (None,)
+        if resolved is None:
+            raise IllegalTransition(f"delivery {named[0].key.event_key} is on the wire")
+        self.intake.telemetry.count("doubts.resolved", by="operator")
+        if resolved.status is Status.PENDING and resolved.doubtful:
+            self.intake.telemetry.count("duplicates.possible", channel=resolved.channel)
+        return resolved
+
+    async def in_doubt(self, limit: int, *, held: bool = True) -> Sequence[Doubtful]:
+        """What waits for an operator, the oldest event first; without `held` also what is left to a report for now."""
+        return await self.history.doubtful(self.intake.tenant, limit, held=held)
 
     async def set_preferences(
         self, user_id: str, document: Mapping[str, Any], *, replace: bool = False
@@ -180,7 +252,7 @@ class Notifications:
         user = UserRef(tenant=self.intake.tenant, user_id=user_id)
         for decision in range(1, _DECISIONS + 1):
             loaded = await self.people.load([user])
-            profile = loaded.dossiers[user].profile
+            profile = loaded.of(user).profile
             fact = Fact(user=user, source=Source.USER, at=_after(profile, fields, loaded.now), fields=fields)
             changed = merge(profile, [fact])
             try:
@@ -202,7 +274,7 @@ class Notifications:
 
     async def _profile(self, user_id: str) -> Profile:
         user = UserRef(tenant=self.intake.tenant, user_id=user_id)
-        return (await self.people.load([user])).dossiers[user].profile
+        return (await self.people.load([user])).of(user).profile
 
 
 def _after(profile: Profile, fields: Mapping[str, Any], now: datetime) -> datetime:

@@ -20,6 +20,10 @@ class Understood:
     known_type: bool = True
     requests: tuple[Request, ...] = ()
     facts: tuple[Fact, ...] = field(default=(), repr=False)
+    direct: bool = False
+    """Asked for by name, by a caller or an operator: not held for its age or for how many there are."""
+    released: int | None = None
+    """The id in quarantine that this is taken from."""
 
 
 def understand(record: Record, catalogue: Catalogue, tenant: str) -> Understood | DeadEvent:

@@ -22,6 +22,10 @@ _EMAIL = re.compile(
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
+# ITU-T list of E.164 country codes: 1 and 7 alone, these of two digits, all others of three.
+_CALLING_CODE = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
+
+
 def _must_match(pattern: re.Pattern[str], rule: str, value: str) -> None:
     if not pattern.fullmatch(value):
         raise InvalidValue(rule)
@@ -67,8 +71,19 @@ class PhoneNumber:
         """E.164 is its own canonical form."""
         return self.value
 
+    @property
+    def calling_code(self) -> str:
+        """Its country's, or its network's, with the +: what a provider switches on and off."""
+        found = _CALLING_CODE.match(self.value, 1)
+        return f"+{found[0] if found else ''}"
+
     def __str__(self) -> str:
         return "+…"
 
 
 Address = EmailAddress | PhoneNumber
+
+
+def destination(address: Address | None) -> str | None:
+    """What an answer about a destination is about: a number's calling code; mail has none."""
+    return address.calling_code if isinstance(address, PhoneNumber) else None

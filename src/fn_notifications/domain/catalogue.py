@@ -1,6 +1,6 @@
 """The notification types and what follows for each; the channels and their defaults. Data, given a shape."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from fn_notifications.domain.address import EMAIL, SMS, WHATSAPP, Address, Channel, EmailAddress
+from fn_notifications.domain.address import EMAIL, SMS, WHATSAPP, Address, Channel, EmailAddress, PhoneNumber
 from fn_notifications.domain.retry import RetryPolicy
 
 
@@ -59,6 +59,10 @@ class NotificationType:
     duplicates_allowed: bool = False
     """Whether another route may be tried while an attempt is in doubt."""
     unsubscribable: bool = False
+    hold_older_than: timedelta | None = None
+    """Between an event and its publication; an older one is held in quarantine. None: a quarter of `ttl`."""
+    hold_more_than: int | None = None
+    """Within an hour to one person; what is beyond is held in quarantine. None, or urgent: no such limit."""
 
 
 @frozen(kw_only=True)
@@ -99,6 +103,13 @@ class AllowList:
 
 Zones = Callable[[str], tzinfo | None]
 """IANA name to zone; None for a name nobody knows."""
+ZonesOf = Callable[[PhoneNumber], Sequence[tzinfo]]
+"""Every zone of the country a number belongs to; none where that is unknown."""
+
+
+def no_zones(_: PhoneNumber) -> Sequence[tzinfo]:
+    """For whoever cannot tell countries apart."""
+    return ()
 
 
 @frozen(kw_only=True)
@@ -106,6 +117,7 @@ class Policy:
     """Everything the rules need that is neither the request nor the person."""
 
     zones: Zones
+    zones_of: ZonesOf = no_zones
     channels: Mapping[Channel, ChannelRules] = CHANNELS
     contact_grace: timedelta = timedelta(minutes=15)
     quiet_spread: timedelta = timedelta(minutes=5)

@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fn_notifications.domain.decision import Decision
-from fn_notifications.domain.events import Finding
+from fn_notifications.domain.errors import InvalidValue
+from fn_notifications.domain.events import Finding, Ruling
 from fn_notifications.domain.outcome import Outcome
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.retry import RetryPolicy
@@ -41,13 +43,30 @@ class Record:
     grace: timedelta
     """How long a report may clear up a doubt (see `in_doubt.grace`)."""
     digest: str | None = None
+    ask_after: timedelta | None = None
+    """When the provider is asked what became of what it took; None when it cannot be asked."""
 
 
 @frozen(kw_only=True)
 class Report:
-    """Write down what the provider, or an operator, says of an attempt."""
+    """Write down what the provider says of an attempt."""
 
     finding: Finding
+    reason: Reason | None = None
+    """Why the delivery failed, if it comes to that and the reason is a special one."""
+    ask_after: timedelta | None = None
+    """As in `Record`."""
+
+
+@frozen(kw_only=True)
+class Ask:
+    """Write down that the provider was asked about attempt `no` and told nothing that was not known."""
+
+    no: int
+    answered: bool
+    """Whether it could be asked at all."""
+    again: timedelta | None = None
+    """How long until it is asked again; None: never, unless a doubt is still open when the delivery expires."""
 
 
 @frozen(kw_only=True)
@@ -69,6 +88,24 @@ class Settle:
     """The grace is over; do what the type says. At expiry it stays unconfirmed."""
 
     remedy: Remedy
+    asked: int | None = None
+    """The attempt that the provider was asked about, just now, and knew nothing of."""
+
+
+NOTE_LENGTH: Final = 200
+
+
+def _plain(_: object, __: object, text: str) -> None:
+    if not text.strip() or len(text) > NOTE_LENGTH or not text.isprintable():
+        raise InvalidValue(f"a reason is one line of 1 to {NOTE_LENGTH} printable characters")
+
+
+@frozen(kw_only=True)
+class Resolve:
+    """Do what an operator decided. Raises InvalidValue when `note`, their reason, is not one line of printable text."""
+
+    ruling: Ruling
+    note: str = field(validator=_plain)
 
 
 @frozen(kw_only=True)
@@ -78,4 +115,4 @@ class Cancel:
     reason: Reason = Reason.CANCELLED
 
 
-Command = Plan | Begin | Record | Report | Rescue | Settle | Cancel
+Command = Plan | Begin | Record | Report | Ask | Rescue | Settle | Resolve | Cancel

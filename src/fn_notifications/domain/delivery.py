@@ -6,106 +6,20 @@ equal to `status_of(rest, attempts)`: what was decided for it, overruled by what
 in doubt it never ends as something that says it was not sent.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
-from functools import reduce
+from datetime import datetime, timedelta
 from typing import Final, assert_never
-from uuid import UUID
-
-from attrs import evolve as changed
-from attrs import frozen
 
 from fn_notifications.domain import commands as c
 from fn_notifications.domain import events as e
-from fn_notifications.domain.address import Channel
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.errors import IllegalTransition
-from fn_notifications.domain.events import Attempt, Event, Evidence, Finding
-from fn_notifications.domain.lifecycle import TRANSITIONS, Status
+from fn_notifications.domain.events import ANSWERS, Attempt, Event, Evidence, Finding
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import OutcomeKind
 from fn_notifications.domain.reasons import Reason
+from fn_notifications.domain.state import Delivery, DeliveryKey, evolve, status_of
 
-
-@frozen(kw_only=True)
-class DeliveryKey:
-    """Names a delivery: `no` counts the notification's channels from 1."""
-
-    tenant: str
-    notification_id: UUID
-    no: int
-
-    @property
-    def event_key(self) -> str:
-        """As it stands in events, tokens and logs."""
-        return f"{self.notification_id.hex}-{self.no}"
-
-
-@frozen(kw_only=True)
-class Delivery:
-    """The state of one delivery. `version` counts its events."""
-
-    key: DeliveryKey
-    channel: Channel
-    expires_at: datetime
-    status: Status | None = None
-    rest: Status = Status.PENDING
-    """Where it stands but for what its attempts prove."""
-    due_at: datetime | None = None
-    """When it wants to be looked at next; None when never again."""
-    reason: Reason | None = None
-    resends: int = 0
-    attempts: tuple[Attempt, ...] = ()
-    version: int = 0
-
-    @property
-    def spent(self) -> int:
-        """How many of its tries are used up."""
-        return sum(attempt.spent for attempt in self.attempts)
-
-    @property
-    def waits(self) -> int:
-        """How often its lane, not the message, was what a provider refused."""
-        return sum(attempt.evidence is Evidence.UNSENT and not attempt.spent for attempt in self.attempts)
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether any attempt is unresolved."""
-        return any(attempt.evidence is Evidence.IN_DOUBT for attempt in self.attempts)
-
-    def attempt(self, no: int) -> Attempt:
-        """Attempt `no`, counted from 1. Raises IllegalTransition when there is none."""
-        if not 1 <= no <= len(self.attempts):
-            raise IllegalTransition(f"delivery {self.key.event_key} has no attempt {no}")
-        return self.attempts[no - 1]
-
-    def joined(self, finding: Finding) -> tuple[Attempt, ...]:
-        """The attempts with a finding merged into the one it is about."""
-        joined = self.attempt(finding.no).join(finding)
-        return tuple(joined if attempt.no == finding.no else attempt for attempt in self.attempts)
-
-    def with_events(self, events: Iterable[Event]) -> "Delivery":
-        """The state after these events."""
-        return reduce(evolve, events, self)
-
-
-def status_of(rest: Status, attempts: tuple[Attempt, ...]) -> Status:
-    """The status that `rest` and the attempts amount to, whatever order the findings came in.
-
-    An attempt refused for good ends the tries, and while another is in doubt only the doubt is left.
-    """
-    evidence = {attempt.evidence for attempt in attempts}
-    if Evidence.DELIVERED in evidence:
-        return Status.DELIVERED
-    if Evidence.OPEN in evidence:
-        return Status.SENDING
-    if Evidence.ACCEPTED in evidence:
-        return Status.SENT
-    refused = not evidence.isdisjoint((Evidence.REFUSED, Evidence.UNDELIVERED))
-    if Evidence.IN_DOUBT in evidence:
-        return Status.IN_DOUBT if refused and rest is Status.PENDING else rest
-    if refused or rest in (Status.IN_DOUBT, Status.UNCONFIRMED):
-        return Status.FAILED
-    return rest
+__all__ = ["Delivery", "DeliveryKey", "decide", "evolve", "status_of"]
 
 
 def decide(state: Delivery, command: c.Command, now: datetime) -> tuple[Event, ...]:
@@ -121,53 +35,19 @@ def decide(state: Delivery, command: c.Command, now: datetime) -> tuple[Event, .
         case c.Record():
             return _record(state, command, now)
         case c.Report():
-            return _learn(state, command.finding, now)
+            return _learn(state, command.finding, now, command.reason, command.ask_after)
+        case c.Ask():
+            return _ask(state, command, now)
         case c.Rescue():
             return _rescue(state, command, now)
         case c.Settle():
             return _settle(state, command, now)
+        case c.Resolve():
+            return _resolve(state, command, now)
         case c.Cancel():
             return _end(state, e.Cancelled(at=now, reason=command.reason), now)
         case _:
             assert_never(command)
-
-
-def evolve(state: Delivery, event: Event) -> Delivery:
-    """The state after an event. Raises IllegalTransition for one the table does not know."""
-    try:
-        status = TRANSITIONS[state.status, type(event)]
-    except KeyError:
-        raise IllegalTransition(f"{type(event).__name__} does not follow from {state.status}") from None
-    state = changed(state, status=status, version=state.version + 1)
-    match event:
-        case e.Planned():
-            return changed(state, due_at=event.due_at, reason=event.reason)
-        case e.Deferred() | e.Retried():
-            attempts = state.joined(event.finding) if isinstance(event, e.Retried) else state.attempts
-            return changed(state, rest=Status.PENDING, due_at=event.until, reason=event.reason, attempts=attempts)
-        case e.Began():
-            # From here on nothing is decided but by what becomes of the attempts: a doubt, or without one a failure.
-            attempts = (*state.attempts, event.attempt)
-            return changed(state, rest=Status.IN_DOUBT, due_at=None, reason=None, attempts=attempts)
-        case e.Doubted():
-            attempts = state.joined(event.finding)
-            return changed(state, rest=Status.IN_DOUBT, due_at=event.until, reason=Reason.IN_DOUBT, attempts=attempts)
-        case e.Held():
-            return changed(state, due_at=event.until)
-        case e.Resent():
-            return changed(state, rest=Status.PENDING, due_at=event.at, reason=event.reason, resends=state.resends + 1)
-        case e.Skipped() | e.Cancelled() | e.Unconfirmed():
-            return changed(state, rest=status, due_at=None, reason=event.reason)
-        case e.Expired():
-            return changed(state, rest=status, due_at=None, reason=Reason.EXPIRED)
-        case e.Sent() | e.Delivered():
-            return changed(state, due_at=None, reason=None, attempts=state.joined(event.finding))
-        case e.Failed():
-            return changed(state, rest=status, due_at=None, reason=event.reason, attempts=state.joined(event.finding))
-        case e.Noted():
-            return changed(state, attempts=state.joined(event.finding))
-        case _:
-            assert_never(event)
 
 
 def _must_be(state: Delivery, *statuses: Status | None) -> None:
@@ -216,14 +96,6 @@ def _end(state: Delivery, end: e.Cancelled | e.Skipped | e.Expired, now: datetim
     return (end,)
 
 
-_EVIDENCE: Final = {
-    OutcomeKind.ACCEPTED: Evidence.ACCEPTED,
-    OutcomeKind.REFUSED: Evidence.REFUSED,
-    OutcomeKind.OPTED_OUT: Evidence.REFUSED,
-    OutcomeKind.UNSENT: Evidence.UNSENT,
-    OutcomeKind.IN_DOUBT: Evidence.IN_DOUBT,
-}
-
 _FAILURE: Final = {
     Evidence.UNSENT: Reason.TRIES_SPENT,
     Evidence.REFUSED: Reason.REFUSED,
@@ -236,7 +108,7 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
     outcome = command.outcome
     finding = Finding(
         no=command.no,
-        evidence=_EVIDENCE[outcome.kind],
+        evidence=ANSWERS[outcome.kind],
         at=now,
         scope=outcome.scope,
         code=outcome.code,
@@ -251,7 +123,8 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
         if delay is not None:
             reason = Reason.RETRY if outcome.spends else Reason.LANE_WAITS
             return (e.Retried(at=now, finding=finding, until=_within(state, now + delay), reason=reason),)
-    return _learn(state, finding, now, Reason.OPTED_OUT if outcome.kind is OutcomeKind.OPTED_OUT else None)
+    special = Reason.OPTED_OUT if outcome.kind is OutcomeKind.OPTED_OUT else None
+    return _learn(state, finding, now, special, command.ask_after)
 
 
 def _rests_on(state: Delivery, finding: Finding) -> bool:
@@ -269,8 +142,14 @@ def _rests_on(state: Delivery, finding: Finding) -> bool:
     )
 
 
-def _learn(state: Delivery, finding: Finding, now: datetime, reason: Reason | None = None) -> tuple[Event, ...]:
-    """Keep a finding. `reason`: why the delivery failed if that is what it comes to, when it is a special one."""
+def _learn(
+    state: Delivery,
+    finding: Finding,
+    now: datetime,
+    reason: Reason | None = None,
+    ask_after: timedelta | None = None,
+) -> tuple[Event, ...]:
+    """Keep a finding. `reason` and `ask_after`: for a delivery that it makes failed, or sent (see `Report`)."""
     attempts = state.joined(finding)
     if attempts == state.attempts:
         return ()
@@ -281,7 +160,7 @@ def _learn(state: Delivery, finding: Finding, now: datetime, reason: Reason | No
         case Status.DELIVERED:
             return (e.Delivered(at=now, finding=finding),)
         case Status.SENT:
-            return (e.Sent(at=now, finding=finding),)
+            return (e.Sent(at=now, finding=finding, ask_at=now + ask_after if ask_after else None),)
         case Status.FAILED:
             most = max(attempt.evidence for attempt in attempts)
             return (e.Failed(at=now, finding=finding, reason=reason or _FAILURE[most]),)
@@ -298,17 +177,57 @@ def _rescue(state: Delivery, command: c.Rescue, now: datetime) -> tuple[Event, .
     return (e.Doubted(at=now, finding=finding, until=_within(state, now + command.grace)),)
 
 
+def _ask(state: Delivery, command: c.Ask, now: datetime) -> tuple[Event, ...]:
+    if state.status not in (Status.SENT, Status.IN_DOUBT):
+        return ()
+    until = now + command.again if command.again else None
+    if state.status is Status.IN_DOUBT:
+        until = _within(state, until or state.expires_at)
+    if until == state.due_at:
+        return ()
+    reason = Reason.NOTHING_NEW if command.answered else Reason.NOT_ANSWERED
+    return (e.Asked(at=now, no=state.attempt(command.no).no, reason=reason, until=until),)
+
+
 def _settle(state: Delivery, command: c.Settle, now: datetime) -> tuple[Event, ...]:
-    if state.status is not Status.IN_DOUBT:
+    remedy = _remedy(state, command.remedy, now) if state.status is Status.IN_DOUBT else None
+    if remedy is None:
         return ()
+    if command.asked is None:
+        return (remedy,)
+    return (e.Asked(at=now, no=state.attempt(command.asked).no, reason=Reason.NOTHING_NEW), remedy)
+
+
+def _remedy(state: Delivery, remedy: c.Remedy, now: datetime) -> Event | None:
     if now >= state.expires_at:
-        return (e.Unconfirmed(at=now, reason=Reason.UNCONFIRMED),)
-    may_resend = state.resends == 0 and status_of(Status.PENDING, state.attempts) is Status.PENDING
-    if command.remedy is c.Remedy.RESEND and may_resend:
-        return (e.Resent(at=now, reason=Reason.RESEND_IN_DOUBT),)
-    if state.due_at == state.expires_at:
-        return ()
-    return (e.Held(at=now, until=state.expires_at),)
+        return e.Unconfirmed(at=now, reason=Reason.UNCONFIRMED)
+    if remedy is c.Remedy.RESEND and state.resends == 0 and _may_go_again(state):
+        return e.Resent(at=now, reason=Reason.RESEND_IN_DOUBT)
+    return None if state.due_at == state.expires_at else e.Held(at=now, until=state.expires_at)
+
+
+def _may_go_again(state: Delivery) -> bool:
+    """Whether no attempt proves that another is in vain."""
+    return status_of(Status.PENDING, state.attempts) is Status.PENDING
+
+
+def _resolve(state: Delivery, command: c.Resolve, now: datetime) -> tuple[Event, ...]:
+    """An operator's word is weak evidence: whatever the provider says later overrules it."""
+    said = e.Resolved(at=now, ruling=command.ruling, note=command.note)
+    if command.ruling is e.Ruling.RESEND:
+        _must_be(state, Status.IN_DOUBT, Status.FAILED)
+        if now >= state.expires_at or not _may_go_again(state):
+            raise IllegalTransition(f"delivery {state.key.event_key} has expired or was refused for good")
+        return (said, e.Resent(at=now, reason=Reason.OPERATOR))
+    _must_be(state, Status.IN_DOUBT)
+    doubtful = [attempt.no for attempt in state.attempts if attempt.evidence is Evidence.IN_DOUBT]
+    sent = command.ruling is e.Ruling.SENT
+    evidence = Evidence.ACCEPTED if sent else Evidence.REFUSED
+    after, events = evolve(state, said), tuple[Event, ...]([said])
+    for no in doubtful[-1:] if sent else doubtful:
+        found = _learn(after, Finding(no=no, evidence=evidence, at=now, code="operator"), now, Reason.OPERATOR)
+        after, events = after.with_events(found), (*events, *found)
+    return events
 
 
 def _within(state: Delivery, moment: datetime) -> datetime:

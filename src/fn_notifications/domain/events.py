@@ -1,11 +1,14 @@
 """What happened to a delivery, in the past tense. The log of these is the delivery."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from attrs import evolve, frozen
 
-from fn_notifications.domain.outcome import Scope
+from fn_notifications.domain.outcome import OutcomeKind, Scope
 from fn_notifications.domain.reasons import Reason
 
 
@@ -25,6 +28,18 @@ class Evidence(IntEnum):
     UNDELIVERED = 5
     """Accepted first, then reported as not delivered."""
     DELIVERED = 6
+
+
+ANSWERS: Final[Mapping[OutcomeKind, Evidence]] = MappingProxyType(
+    {
+        OutcomeKind.ACCEPTED: Evidence.ACCEPTED,
+        OutcomeKind.REFUSED: Evidence.REFUSED,
+        OutcomeKind.OPTED_OUT: Evidence.REFUSED,
+        OutcomeKind.UNSENT: Evidence.UNSENT,
+        OutcomeKind.IN_DOUBT: Evidence.IN_DOUBT,
+    }
+)
+"""What an answer proves of its attempt."""
 
 
 @frozen(kw_only=True)
@@ -137,8 +152,38 @@ class Doubted:
 
 
 @frozen(kw_only=True)
+class Asked:
+    """The provider was asked about attempt `no` and told nothing new, or could not be asked: `reason` says which. It is
+    asked again at `until`; None: the next event says what is done, or nothing more is.
+    """
+
+    at: datetime
+    no: int
+    reason: Reason
+    until: datetime | None = None
+
+
+class Ruling(StrEnum):
+    """What an operator decides about a delivery."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    RESEND = "resend"
+
+
+@frozen(kw_only=True)
+class Resolved:
+    """An operator decided, for the reason in `note`; what follows from it is the next event."""
+
+    at: datetime
+    ruling: Ruling
+    note: str
+    reason: Reason = Reason.OPERATOR
+
+
+@frozen(kw_only=True)
 class Resent:
-    """The doubt is not waited for any longer: the type allows one more attempt."""
+    """One more attempt is allowed: by the type, for a doubt that is not waited for any longer, or by an operator."""
 
     at: datetime
     reason: Reason
@@ -177,10 +222,11 @@ class Expired:
 
 @frozen(kw_only=True)
 class Sent:
-    """A finding makes the delivery count as sent."""
+    """A finding makes the delivery count as sent. Its provider is asked about it at `ask_at`, if ever."""
 
     at: datetime
     finding: Finding
+    ask_at: datetime | None = None
 
 
 @frozen(kw_only=True)
@@ -215,6 +261,8 @@ Event = (
     | Began
     | Retried
     | Doubted
+    | Asked
+    | Resolved
     | Resent
     | Held
     | Unconfirmed

@@ -12,9 +12,9 @@ def next_route(
 ) -> str | None:
     """The route for the next attempt, or None when it has to wait.
 
-    In the configured order, past routes that cannot be used now; a route that proved this message unsent goes
-    behind those that did not yet. While an attempt is in doubt only its own route may be tried again, unless the
-    type accepts duplicates: the provider that may already have it is the only one that can notice.
+    In this order, which is the board's (see `Board.ordered`), past routes that cannot be used now; a route that proved
+    this message unsent goes behind those that did not yet. While an attempt is in doubt only its own route may be tried
+    again, unless the type accepts duplicates: the provider that may already have it is the only one that can notice.
     """
     candidates = [route for route in order if route in usable]
     doubtful = {one.route for one in delivery.attempts if one.evidence is Evidence.IN_DOUBT}

@@ -9,6 +9,8 @@ from uuid import UUID
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ATTEMPT_ID: Final = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
 SHARDS: Final = 256
+_DAY: Final = 86_400_000
+"""Milliseconds."""
 
 
 def digest(*parts: str | bytes) -> bytes:
@@ -52,6 +54,16 @@ def notification_id(event_at: datetime, tenant: str, user_id: str, type_: str, i
 def first_id_at(moment: datetime) -> UUID:
     """The smallest id of its millisecond: the bound of a partition."""
     return UUID(int=_milliseconds(moment) << 80)
+
+
+def day_of(id_: UUID) -> int:
+    """The day of a notification's event, counted from 1970-01-01 (UTC)."""
+    return (id_.int >> 80) // _DAY
+
+
+def first_of_day(day: int) -> UUID:
+    """The smallest id of a day that `day_of` counts."""
+    return UUID(int=day * _DAY << 80)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -26,7 +26,7 @@ class Status(StrEnum):
 S = Status
 
 OPEN: Final = frozenset({S.PENDING, S.SENDING, S.IN_DOUBT})
-"""Something will still be done about these by us; each has a next wake-up."""
+"""Whether these are sent is not settled, and each has a next wake-up. What is sent may have one: to ask about it."""
 
 RELEASING: Final = frozenset({S.SKIPPED, S.CANCELLED, S.EXPIRED})
 """Nothing was said: a notification whose deliveries all ended so releases its deduplication key."""
@@ -49,7 +49,12 @@ TRANSITIONS: Final[Mapping[tuple[Status | None, type[e.Event]], Status]] = Mappi
         (S.SENDING, e.Retried): S.PENDING,
         **{(status, e.Doubted): S.IN_DOUBT for status in (S.PENDING, S.SENDING, S.SENT)},
         (S.IN_DOUBT, e.Retried): S.PENDING,
+        (S.IN_DOUBT, e.Asked): S.IN_DOUBT,
+        (S.SENT, e.Asked): S.SENT,
+        (S.IN_DOUBT, e.Resolved): S.IN_DOUBT,
+        (S.FAILED, e.Resolved): S.FAILED,
         (S.IN_DOUBT, e.Resent): S.PENDING,
+        (S.FAILED, e.Resent): S.PENDING,
         (S.IN_DOUBT, e.Held): S.IN_DOUBT,
         (S.IN_DOUBT, e.Unconfirmed): S.UNCONFIRMED,
         **{(status, e.Sent): S.SENT for status in (*_UNPROVED, S.FAILED)},

@@ -1,5 +1,6 @@
 """When not to disturb: a daily window in somebody's own time zone, right across every change of clocks."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from attrs import frozen
@@ -32,6 +33,19 @@ def quiet_until(hours: QuietHours, zone: tzinfo, now: datetime) -> datetime | No
         if starts <= (end or now) < ends:
             end = ends
     return end
+
+
+def quiet_everywhere_until(hours: QuietHours, zones: Sequence[tzinfo], now: datetime) -> datetime | None:
+    """When it is quiet in none of these zones any more (UTC), or None when it is quiet in none at `now`.
+
+    Where a country is so wide that it is always quiet somewhere in it, the first zone's word counts.
+    """
+    end, bound = now, now + _DAY
+    while until := max((at for zone in zones if (at := quiet_until(hours, zone, end))), default=None):
+        if until > bound:
+            return quiet_until(hours, zones[0], now)
+        end = until
+    return None if end == now else end
 
 
 def _window(hours: QuietHours, zone: tzinfo, day: date) -> tuple[datetime, datetime]:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     # the call
     RETRY = "retry"
     LANE_WAITS = "lane_waits"
+    HELD = "held"
     RELEASED = "released"
     REFUSED = "refused"
     OPTED_OUT = "opted_out"
@@ -41,6 +42,13 @@ class Reason(StrEnum):
     IN_DOUBT = "in_doubt"
     RESEND_IN_DOUBT = "resend_in_doubt"
     UNCONFIRMED = "unconfirmed"
+    # asking the provider
+    NOTHING_NEW = "nothing_new"
+    NOT_ANSWERED = "not_answered"
+    # quarantine
+    REPLAYED = "replayed"
+    FLOODED = "flooded"
+    UNREADABLE = "unreadable"
     # people
     CANCELLED = "cancelled"
     OPERATOR = "operator"
@@ -66,6 +74,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.DUPLICATE: "the same thing was said within the type's window",
         Reason.RETRY: "the provider did not take it; it will be tried again",
         Reason.LANE_WAITS: "the provider cannot take anything now; nothing was spent",
+        Reason.HELD: "an operator holds it back; nothing was spent",
         Reason.RELEASED: "the call was never made; it is free to be tried again",
         Reason.REFUSED: "the provider refused it for good",
         Reason.OPTED_OUT: "the provider says this person opted out",
@@ -75,6 +84,11 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.IN_DOUBT: "nobody can know whether the provider took it",
         Reason.RESEND_IN_DOUBT: "still in doubt after the grace; the type allows one more send",
         Reason.UNCONFIRMED: "in doubt until it expired",
+        Reason.NOTHING_NEW: "the provider was asked and told nothing new",
+        Reason.NOT_ANSWERED: "the provider could not be asked",
+        Reason.REPLAYED: "the event was already old when it was published, as in a replay",
+        Reason.FLOODED: "the person would get more of this type within an hour than the type allows",
+        Reason.UNREADABLE: "what is held about the person opens with none of the keys",
         Reason.CANCELLED: "it was cancelled",
         Reason.OPERATOR: "an operator decided",
     }

@@ -41,9 +41,12 @@ EVIDENCE: Final[Mapping[ReceiptKind, Evidence]] = MappingProxyType(
         ReceiptKind.BOUNCED: Evidence.UNDELIVERED,
         ReceiptKind.DROPPED: Evidence.UNDELIVERED,
         ReceiptKind.FAILED: Evidence.UNDELIVERED,
+        ReceiptKind.OPTED_OUT: Evidence.UNDELIVERED,
     }
 )
-"""What a report proves of its attempt. A complaint proves arrival: nobody complains of what did not come."""
+"""What a report proves of the attempt it names. A complaint proves arrival: nobody complains of what did not come.
+`opted_out` names an attempt when that is why it failed; a STOP that somebody texts names none.
+"""
 
 SUPPRESSES: Final = frozenset(
     {ReceiptKind.COMPLAINED, ReceiptKind.UNSUBSCRIBED, ReceiptKind.OPTED_OUT, ReceiptKind.BOUNCED}

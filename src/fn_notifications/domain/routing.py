@@ -7,7 +7,7 @@ depends on time or on the person runs again when the call starts, so there is on
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from fn_notifications.domain.address import Channel
+from fn_notifications.domain.address import Channel, PhoneNumber
 from fn_notifications.domain.caps import capped_until
 from fn_notifications.domain.catalogue import NotificationType, OverCap, Policy, Priority
 from fn_notifications.domain.commands import Plan
@@ -17,7 +17,7 @@ from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.identity import notification_id
 from fn_notifications.domain.notification import Notification, Request
 from fn_notifications.domain.preferences import ContactPoint, Person
-from fn_notifications.domain.quiet_hours import QuietHours, quiet_until
+from fn_notifications.domain.quiet_hours import QuietHours, quiet_everywhere_until
 from fn_notifications.domain.reasons import Reason
 
 
@@ -147,19 +147,23 @@ def _quiet(
     hours = person.quiet_hours
     if hours is None or not respects:
         return None
-    zone = _zone(hours, person, policy)
-    end = quiet_until(hours, zone, now)
+    zones = _zones(hours, person, point, policy)
+    end = quiet_everywhere_until(hours, zones, now)
     if end is None:
         return None
     spread = end + policy.quiet_spread * chance
     # Spreading is a courtesy to the lane: it must not cost the message its time to live, nor run into the next quiet.
-    until = end if spread >= expires_at or quiet_until(hours, zone, spread) else spread
+    until = end if spread >= expires_at or quiet_everywhere_until(hours, zones, spread) else spread
     return Decision.defer(point.channel, Reason.QUIET_HOURS, until)
 
 
-def _zone(hours: QuietHours, person: Person, policy: Policy) -> tzinfo:
-    """The window's own zone, else the person's, else UTC."""
-    return next((zone for name in (hours.zone, person.timezone) if name and (zone := policy.zones(name))), UTC)
+def _zones(hours: QuietHours, person: Person, point: ContactPoint, policy: Policy) -> Sequence[tzinfo]:
+    """The window's own zone, else the person's, else all of their number's country, else UTC."""
+    for name in (hours.zone, person.timezone):
+        if name and (zone := policy.zones(name)):
+            return (zone,)
+    found = policy.zones_of(point.address) if isinstance(point.address, PhoneNumber) else ()
+    return found or (UTC,)
 
 
 def _capped(type_: NotificationType, point: ContactPoint, now: datetime) -> Decision | None:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from fn_notifications.adapters.addresses.canonical import CanonicalAddresses
 from fn_notifications.adapters.kafka.publisher import open_publisher
-from fn_notifications.adapters.kafka.source import open_source
+from fn_notifications.adapters.kafka.source import counted, open_source
 from fn_notifications.adapters.local.sender import LocalMailbox
 from fn_notifications.adapters.memory.cache import MemoryPreferenceCache
 from fn_notifications.adapters.postgres.partitions import ensure_partitions
@@ -27,20 +27,26 @@ from fn_notifications.adapters.transport.http import open_transport
 from fn_notifications.adapters.vault.aes import AesVault
 from fn_notifications.application.call import Caller, Lane
 from fn_notifications.application.catalogue import Catalogue
-from fn_notifications.application.dispatch import Dispatch
+from fn_notifications.application.dispatch import Dispatch, Pace
 from fn_notifications.application.intake import Intake
 from fn_notifications.application.ports.circuit import CircuitRules
 from fn_notifications.application.ports.people import PreferenceCache
 from fn_notifications.application.ports.receipts import Receipts
 from fn_notifications.application.ports.sending import Mailbox, Renderer
+from fn_notifications.application.ports.storage import Keeping
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.application.preferences import PreferencesFormat
+from fn_notifications.application.pruning import Pruning, Watch
+from fn_notifications.application.quarantine import Custody
 from fn_notifications.application.receipts import ApplyReceipts
 from fn_notifications.application.relay import Relay
 from fn_notifications.application.service import Notifications
+from fn_notifications.application.slowness import Slowness
+from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.application.upkeep import Upkeep
-from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Policy
+from fn_notifications.domain.stops import account_of
+from fn_notifications.entrypoints.asking import Asking
 from fn_notifications.entrypoints.http.app import application, serve
 from fn_notifications.entrypoints.http.doors import Door
 from fn_notifications.entrypoints.parts import (
@@ -49,6 +55,7 @@ from fn_notifications.entrypoints.parts import (
     open_database,
     policy_of,
     renderer_of,
+    routes_of,
     store_on,
     vault_of,
 )
@@ -59,6 +66,8 @@ from fn_notifications.entrypoints.settings import Role, Settings
 
 _OFTEN: Final = 0.1
 _SELDOM: Final = 1.0
+_SLOWLY: Final = 30.0
+_RARELY: Final = 15.0
 _HOURLY: Final = 3600.0
 """Seconds a loop rests when there was nothing to do."""
 
@@ -69,6 +78,7 @@ class Service:
 
     settings: Settings
     notifications: Notifications
+    custody: Custody
     stores: PostgresStore
     renderer: Renderer
     telemetry: Telemetry
@@ -121,7 +131,8 @@ async def bootstrap(
             tenant=settings.tenant,
             cache=await _cache(parts),
         )
-        dispatch = _dispatch(parts, stores, context, catalogue, renderer) if Role.DISPATCH in settings.roles else None
+        asking = Asking(context=context, stores=stores, renderer=renderer, policy=parts.policy)
+        dispatch = _dispatch(parts, context, catalogue, asking) if Role.DISPATCH in settings.roles else None
         wake = dispatch.wake if dispatch else _nobody
         local = any("local" in lane.adapters for lane in settings.lanes.values())
         yield Service(
@@ -131,15 +142,18 @@ async def bootstrap(
                 people=stores.people,
                 deliveries=stores.deliveries,
                 history=stores.history,
+                routes=stores.routes,
+                lanes=routes_of(settings),
                 preferences=PreferencesFormat(
                     addresses=CanonicalAddresses(), policy=parts.policy, types=frozenset(catalogue.types)
                 ),
             ),
+            custody=Custody(quarantine=stores.quarantine, letters=stores.dead_letters, intake=intake),
             stores=stores,
             renderer=renderer,
             telemetry=telemetry,
             mailbox=mailbox or (context.mailbox if local else None),
-            loops=tuple(await _loops(parts, stores, intake, catalogue, wake)),
+            loops=tuple(await _loops(parts, stores, intake, catalogue, asking, wake)),
             dispatch=dispatch,
             doors=_doors(context, stores.receipts),
         )
@@ -172,16 +186,18 @@ async def _cache(parts: _Parts) -> PreferenceCache:
     return opened
 
 
-def _dispatch(
-    parts: _Parts, stores: PostgresStore, context: Context, catalogue: Catalogue, renderer: Renderer
-) -> Dispatch:
-    settings = parts.settings
+def _dispatch(parts: _Parts, context: Context, catalogue: Catalogue, asking: Asking) -> Dispatch:
+    settings, stores = parts.settings, asking.stores
     lanes = {
         channel: Lane(
             channel=channel,
-            routes={_route(name, channel): provider(name).sender(context, channel) for name in lane.adapters},
+            routes={
+                route: provider(account_of(route)).sender(context, channel)
+                for route in routes_of(settings).get(channel, ())
+            },
             slots=lane.concurrency,
             deadline=lane.deadline,
+            rate=lane.rate,
         )
         for channel, lane in settings.lanes.items()
         if lane.on
@@ -195,44 +211,52 @@ def _dispatch(
         for channel, lane in lanes.items()
         for route in lane.routes
     }
-    circuit = PurgatoryCircuit(own_rules=rules)
-    caller = Caller(
-        renderer=renderer,
+    switchboard = Switchboard(
+        routes=stores.routes,
+        lanes=lanes,
+        circuit=PurgatoryCircuit(own_rules=rules),
+        catalogue=catalogue,
         policy=parts.policy,
-        circuit=circuit,
         telemetry=parts.telemetry,
         chance=random.random,
         clock=_now,
+        total_slots=settings.queue.calls_in_flight,
+    )
+    caller = Caller(
+        renderer=asking.renderer,
+        policy=parts.policy,
+        telemetry=parts.telemetry,
+        chance=random.random,
+        doubts=asking.doubts,
     )
     return Dispatch(
         deliveries=stores.deliveries,
-        lanes=lanes,
+        switchboard=switchboard,
         caller=caller,
-        catalogue=catalogue,
-        policy=parts.policy,
-        circuit=circuit,
         telemetry=parts.telemetry,
-        chance=random.random,
-        clock=_now,
         worker=parts.worker,
-        total_slots=settings.queue.calls_in_flight,
+        pace=Pace(lease=timedelta(seconds=settings.queue.lease)),
     )
 
 
-def _route(name: str, channel: Channel) -> str:
-    """A provider's account carrying a channel."""
-    return f"{name}/{channel}"
-
-
 async def _loops(
-    parts: _Parts, stores: PostgresStore, intake: Intake, catalogue: Catalogue, wake: Callable[[], None]
+    parts: _Parts,
+    stores: PostgresStore,
+    intake: Intake,
+    catalogue: Catalogue,
+    asking: Asking,
+    wake: Callable[[], None],
 ) -> list[Loop]:
     settings, telemetry, loops = parts.settings, parts.telemetry, list[Loop]()
     if Role.INTAKE in settings.roles:
-        source = await parts.stack.enter_async_context(open_source(kafka_of(settings)))
+        known = await stores.history.taken_from(settings.tenant, settings.kafka.topics)
+        opening = open_source(kafka_of(settings), counted(telemetry), known=known)
+        source = await parts.stack.enter_async_context(opening)
         loops.append(Loop(name="intake", step=IntakeStep(source, intake, wake), idle=0))
+    if Role.DISPATCH in settings.roles:
+        loops.append(Loop(name="reporters", step=asking.look, idle=_RARELY))
     if Role.RECEIPTS in settings.roles:
-        apply = ApplyReceipts(receipts=stores.receipts, telemetry=telemetry)
+        apply = ApplyReceipts(receipts=stores.receipts, telemetry=telemetry, ask_after=asking.doubts.ask_after)
         loops.append(Loop(name="receipts", step=apply.step, idle=_OFTEN))
     if Role.RELAY in settings.roles:
         publisher = await parts.stack.enter_async_context(open_publisher(kafka_of(settings)))
@@ -240,10 +264,45 @@ async def _loops(
         parts.stack.push_async_callback(relay.stop)
         loops.append(Loop(name="relay", step=relay.once, idle=_OFTEN))
     if Role.UPKEEP in settings.roles:
-        upkeep = Upkeep(deliveries=stores.deliveries, catalogue=catalogue, policy=parts.policy, telemetry=telemetry)
+        upkeep = Upkeep(
+            deliveries=stores.deliveries,
+            catalogue=catalogue,
+            policy=parts.policy,
+            telemetry=telemetry,
+            doubts=asking.doubts,
+            enquiry=asking.enquiry(),
+        )
         loops.append(Loop(name="upkeep", step=upkeep.once, idle=_SELDOM))
+        slowness = Slowness(routes=stores.routes, lanes=routes_of(settings), telemetry=telemetry)
+        loops.append(Loop(name="slowness", step=slowness.once, idle=_SLOWLY))
+        loops.append(Loop(name="doubts", step=asking.measure, idle=_RARELY))
         loops.append(Loop(name="partitions", step=partial(_make_partitions, stores.database), idle=_HOURLY))
+        loops += _care(parts, stores)
     return loops
+
+
+def _care(parts: _Parts, stores: PostgresStore) -> list[Loop]:
+    """What the store needs now and then."""
+    kept, telemetry = parts.settings.retention, parts.telemetry
+    keeping = Keeping(
+        history=timedelta(days=kept.history),
+        events=timedelta(days=kept.events),
+        queue=timedelta(seconds=parts.settings.queue.prune_after),
+    )
+    watch = Watch(
+        storage=stores.storage,
+        log=stores.eventlog,
+        history=stores.history,
+        telemetry=telemetry,
+        tenant=parts.settings.tenant,
+        keeping=keeping,
+    )
+    pruning = Pruning(storage=stores.storage, keeping=keeping, telemetry=telemetry)
+    return [
+        Loop(name="watch", step=watch.once, idle=_RARELY),
+        Loop(name="ledger", step=watch.balance, idle=_HOURLY),
+        Loop(name="pruning", step=pruning.once, idle=_HOURLY),
+    ]
 
 
 async def _make_partitions(database: Database) -> int:

@@ -19,12 +19,16 @@ from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.application.call import Caller, Lane
 from fn_notifications.application.catalogue import Catalogue
 from fn_notifications.application.dispatch import Dispatch
+from fn_notifications.application.doubts import Doubts
+from fn_notifications.application.enquiry import Enquiry
 from fn_notifications.application.intake import Intake
+from fn_notifications.application.ports.lookup import Lookup
 from fn_notifications.application.ports.sending import Sender
 from fn_notifications.application.ports.telemetry import Silent, Telemetry
 from fn_notifications.application.preferences import PreferencesFormat
 from fn_notifications.application.receipts import ApplyReceipts
 from fn_notifications.application.service import Notifications
+from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.application.upkeep import Upkeep
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import NotificationType, Policy
@@ -50,6 +54,8 @@ class MemoryEngine:
     clock: Callable[[], datetime] = _now
     chance: Callable[[], float] = random.random
     senders: Mapping[Channel, Sender] = field(factory=dict)
+    lookups: Mapping[str, Lookup] = field(factory=dict)
+    """Who can be asked what became of a message, by route: `memory/email` and so on."""
     telemetry: Telemetry = field(factory=Silent)
     policy: Policy = Policy(zones=zone)
     store: MemoryStore = field(init=False)
@@ -58,6 +64,7 @@ class MemoryEngine:
     dispatch: Dispatch = field(init=False)
     receipts: ApplyReceipts = field(init=False)
     upkeep: Upkeep = field(init=False)
+    doubts: Doubts = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         catalogue = Catalogue(
@@ -70,7 +77,6 @@ class MemoryEngine:
         )
         self.store = MemoryStore(clock=self.clock, channels=self.policy.channels)
         self.mailbox = MemoryMailbox()
-        circuit = MemoryCircuit()
         intake = Intake(
             catalogue=catalogue,
             people=self.store.people,
@@ -84,32 +90,52 @@ class MemoryEngine:
             people=self.store.people,
             deliveries=self.store.deliveries,
             history=self.store.history,
+            routes=self.store.routes,
+            lanes={channel: (f"memory/{channel}",) for channel in self.policy.channels},
             preferences=PreferencesFormat(
                 addresses=StrictAddresses(), policy=self.policy, types=frozenset(catalogue.types)
             ),
         )
+        renderer = MemoryRenderer(self.templates, {type_.name: type_.optional for type_ in self.types})
+        self.doubts = Doubts(policy=self.policy, askable=frozenset(self.lookups))
         self.dispatch = Dispatch(
             deliveries=self.store.deliveries,
-            lanes={channel: self._lane(channel) for channel in self.policy.channels},
-            caller=Caller(
-                renderer=MemoryRenderer(self.templates, {type_.name: type_.optional for type_ in self.types}),
+            switchboard=Switchboard(
+                routes=self.store.routes,
+                lanes={channel: self._lane(channel) for channel in self.policy.channels},
+                circuit=MemoryCircuit(),
+                catalogue=catalogue,
                 policy=self.policy,
-                circuit=circuit,
                 telemetry=self.telemetry,
                 chance=self.chance,
                 clock=self.clock,
             ),
-            catalogue=catalogue,
-            policy=self.policy,
-            circuit=circuit,
+            caller=Caller(
+                renderer=renderer,
+                policy=self.policy,
+                telemetry=self.telemetry,
+                chance=self.chance,
+                doubts=self.doubts,
+            ),
             telemetry=self.telemetry,
-            chance=self.chance,
-            clock=self.clock,
             worker="memory",
         )
-        self.receipts = ApplyReceipts(receipts=self.store.receipts, telemetry=self.telemetry)
+        self.receipts = ApplyReceipts(
+            receipts=self.store.receipts, telemetry=self.telemetry, ask_after=self.doubts.ask_after
+        )
         self.upkeep = Upkeep(
-            deliveries=self.store.deliveries, catalogue=catalogue, policy=self.policy, telemetry=self.telemetry
+            deliveries=self.store.deliveries,
+            catalogue=catalogue,
+            policy=self.policy,
+            telemetry=self.telemetry,
+            doubts=self.doubts,
+            enquiry=Enquiry(
+                lookups=self.lookups,
+                history=self.store.history,
+                people=self.store.people,
+                renderer=renderer,
+                telemetry=self.telemetry,
+            ),
         )
 
     def _lane(self, channel: Channel) -> Lane:

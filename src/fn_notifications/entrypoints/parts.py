@@ -1,7 +1,7 @@
 """Settings to single parts, each by itself: what the composition root puts together and some commands need alone."""
 
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import resources
@@ -18,10 +18,12 @@ from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.templates.jinja import JinjaRenderer
 from fn_notifications.adapters.vault.aes import AesVault
 from fn_notifications.adapters.vault.keys import Keys
+from fn_notifications.adapters.zones.numbers import zones_of
 from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.application.catalogue import Catalogue
 from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.loading import load
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import CHANNELS, AllowList, Policy
 from fn_notifications.entrypoints.settings import Settings
 
@@ -39,11 +41,16 @@ def vault_of(settings: Settings) -> AesVault:
 
 def policy_of(settings: Settings) -> Policy:
     """The rules' surroundings: which channels somebody carries, whom we may reach, how long to wait for contacts."""
-    allowed = settings.allowlist
+    allowed, grace = settings.allowlist, settings.queue.doubt_grace
     return Policy(
         zones=zone,
+        zones_of=zones_of,
         channels={
-            channel: evolve(rules, has_sender=channel in settings.lanes and settings.lanes[channel].on)
+            channel: evolve(
+                rules,
+                has_sender=channel in settings.lanes and settings.lanes[channel].on,
+                grace=rules.grace if grace is None else timedelta(seconds=grace),
+            )
             for channel, rules in CHANNELS.items()
         },
         contact_grace=timedelta(seconds=settings.intake.contact_grace),
@@ -74,7 +81,18 @@ def kafka_of(settings: Settings) -> KafkaSettings:
         ssl=kafka.tls,
         sasl_mechanism=kafka.mechanism,
         intake_start=settings.intake.start,
+        group_protocol=kafka.group_protocol,
+        extra={name: value.reveal() for name, value in kafka.properties.items()},
     )
+
+
+def routes_of(settings: Settings) -> Mapping[Channel, Sequence[str]]:
+    """Each channel's routes in order of failover: a provider's account carrying the channel."""
+    return {
+        channel: tuple(f"{name}/{channel}" for name in lane.adapters)
+        for channel, lane in settings.lanes.items()
+        if lane.on
+    }
 
 
 @asynccontextmanager

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fn_notifications.application.ports.history import DeadLetter, Ledger
+from fn_notifications.application.ports.history import DeadLetter
 from fn_notifications.application.ports.intake import EventOutcome
+from fn_notifications.application.ports.ledger import Ledger
 from fn_notifications.application.ports.sending import Content, ContentError, Delivered, Renderer
 from fn_notifications.domain.address import EMAIL
 from fn_notifications.domain.decision import Verdict
@@ -99,8 +100,13 @@ def _call(call: Delivered) -> Mapping[str, Any]:
 
 
 def ledger_document(ledger: Ledger) -> dict[str, Any]:
-    """Events by outcome with their sum, deliveries by status."""
+    """Events by outcome with their sum, deliveries by status, what is kept no longer, and what does not add up."""
     return {
         "events": {"in": ledger.taken_in} | {outcome: ledger.events.get(outcome, 0) for outcome in EventOutcome},
         "deliveries": {status: amount for status, amount in ledger.deliveries.items() if amount},
+        "archived": dict(ledger.archived),
+        "balanced": not ledger.imbalances,
+        "imbalances": [
+            {"equation": one.equation, "expected": one.expected, "found": one.found} for one in ledger.imbalances
+        ],
     }

@@ -1,7 +1,7 @@
 """Everything the simulator received."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field
 
@@ -26,6 +26,8 @@ class Inbox:
     """The newest `keep` messages, refused ones too; a report changes the status of what it is about."""
 
     keep: int = 10_000
+    noted: Callable[[Delivered], None] = lambda _: None
+    """Called with each message, before it is kept."""
     _kept: OrderedDict[int, Delivered] = field(factory=OrderedDict, init=False, repr=False)
     _received: int = field(default=0, init=False)
 
@@ -35,6 +37,7 @@ class Inbox:
 
     def put(self, delivered: Delivered) -> int:
         """Keep it under a number, which is returned; the oldest makes room."""
+        self.noted(delivered)
         self._received += 1
         self._kept[self._received] = delivered
         if len(self._kept) > self.keep:

@@ -14,6 +14,7 @@ from attrs import asdict, define, field
 from fn_notifications.application.ports.sending import Delivered
 from fn_notifications.simulator.behaviour import EMAILS, PHONES, Choice
 from fn_notifications.simulator.inbox import Inbox, Tally
+from fn_notifications.simulator.journal import Call, Journal
 from fn_notifications.simulator.page import HEADERS, render_mailbox
 from fn_notifications.simulator.poster import Poster
 from fn_notifications.simulator.sendgrid import SendGridInterface
@@ -51,8 +52,11 @@ class Simulator:
     keep: int = 10_000
     """Messages kept, the newest."""
     clock: Callable[[], datetime] = _now
+    choice: Choice = field(factory=Choice)
+    """Decides what becomes of a message."""
     tally: Tally = field(factory=Tally, init=False)
     _inbox: Inbox = field(init=False, repr=False)
+    _journal: Journal = field(init=False, repr=False)
     _events: SendGridReports = field(init=False, repr=False)
     _texts: TwilioReports = field(init=False, repr=False)
     _poster: Poster = field(init=False, repr=False)
@@ -82,6 +86,10 @@ class Simulator:
         """See `Mailbox.messages`."""
         return self._inbox.messages()
 
+    def calls(self) -> Sequence[Call]:
+        """Requests to send as they were met, oldest first: as many as messages are kept."""
+        return self._journal.calls()
+
     async def text_in(self, url: str, *, sender: str, to: str, body: str) -> int | None:
         """Have somebody text `body` to our number `to`: a signed post to `url`. The status of the answer, if any."""
         return await self._texts.text_in(url, sender=sender, to=to, body=body)
@@ -107,23 +115,29 @@ class Simulator:
         await self._stack.aclose()
 
     def _application(self, poster: Poster) -> web.Application:
-        self._inbox = Inbox(self.keep)
+        self._journal = Journal(self.clock, self.keep)
+        self._inbox = Inbox(self.keep, self._journal.note)
         self._events = SendGridReports(
             lambda: self.sendgrid_webhook_url, self._inbox, self.tally, poster, self.clock, self.repeats
         )
         self._texts = TwilioReports(
             self.twilio_account_sid, self.twilio_auth_token, self._inbox, self.tally, poster, self.clock
         )
-        choice = Choice()
-        shared = (self._inbox, self.tally, choice)
+        shared = (self._inbox, self.tally, self.choice)
         sendgrid = SendGridInterface(self.sendgrid_api_key, *shared, self._events, self.clock, self.pause)
         twilio = TwilioInterface(
             self.twilio_account_sid, self.twilio_auth_token, *shared, self._texts, self.clock, self.pause
         )
-        application = web.Application(client_max_size=_LARGEST_REQUEST, middlewares=[_local_names_only])
+        application = web.Application(
+            client_max_size=_LARGEST_REQUEST, middlewares=[_local_names_only, self._recording]
+        )
         application.add_routes([*sendgrid.routes(), *twilio.routes()])
         application.add_routes([web.get("/", self._page), web.get("/messages.json", self._listing)])
         return application
+
+    @web.middleware
+    async def _recording(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (self._journal.record(request, handler) if request.method == "POST" else handler(request))
 
     async def _page(self, _: web.Request) -> web.Response:
         behaviours = {**{f"{word}@": one for word, one in EMAILS.items()}, **PHONES}

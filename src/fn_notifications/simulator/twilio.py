@@ -92,23 +92,32 @@ class TwilioInterface:
         return await perform(behaviour.act, request, answer, pause=self._pause)
 
     async def list(self, request: web.Request) -> web.Response:
-        """Messages newest first, filtered by To, From and DateSent (YYYY-MM-DD, UTC)."""
+        """Messages newest first, filtered by To, From and DateSent (YYYY-MM-DD, UTC), in pages that name the next."""
         try:
             self._authenticate(request)
         except Fault as fault:
             return _refusal(fault.status, fault.code)
         query = request.query
-        asked = query.get("PageSize", "")
-        size = min(int(asked), 1000) if asked.isdecimal() else 50
+        size, page = min(_number(query.get("PageSize"), 50), 1000), _number(query.get("Page"), 0)
         found = [
             resource
             for resource in reversed(self._resources.values())
             if query.get("To", resource["to"]) == resource["to"]
             and query.get("From", resource["from"]) == resource["from"]
             and query.get("DateSent", resource["_date"]) == resource["_date"]
-        ][:size]
-        page = {"messages": [_public(one) for one in found], "page": 0, "page_size": size, "next_page_uri": None}
-        return web.json_response({**page, "start": 0, "end": max(len(found) - 1, 0), "uri": request.path_qs})
+        ]
+        shown = found[page * size : (page + 1) * size]
+        more = request.rel_url.update_query(Page=page + 1, PageToken="PA0") if found[(page + 1) * size :] else None
+        document = {
+            "messages": [_public(one) for one in shown],
+            "page": page,
+            "page_size": size,
+            "start": page * size,
+            "end": page * size + max(len(shown) - 1, 0),
+            "uri": request.path_qs,
+            "next_page_uri": str(more) if more else None,
+        }
+        return web.json_response(document, headers=_headers())
 
     async def fetch(self, request: web.Request) -> web.Response:
         """One message by its SID."""
@@ -183,6 +192,10 @@ class TwilioInterface:
             "subresource_uris": {"media": f"{uri}/Media.json"},
             "_date": now.date().isoformat(),
         }
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default
 
 
 def _check(form: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from fn_notifications.domain.address import SMS
 from fn_notifications.domain.decision import Decision
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
-from fn_notifications.domain.events import Event, Evidence, Finding
+from fn_notifications.domain.events import Event, Evidence, Finding, Ruling
 from fn_notifications.domain.identity import attempt_id, notification_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
@@ -42,6 +42,7 @@ _OUTCOMES: Final = (
     Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="504"),
     Outcome(kind=OutcomeKind.IN_DOUBT, provider_id="SM1"),
 )
+_ASKED: Final = (None, timedelta(hours=1))
 _EVIDENCE: Final = (*Evidence, Evidence.ACCEPTED, Evidence.UNDELIVERED, Evidence.UNDELIVERED, Evidence.DELIVERED)
 
 
@@ -116,7 +117,7 @@ def _begin(pick: Pick, state: Delivery, now: datetime) -> c.Begin:
 
 
 def _decision(pick: Pick, state: Delivery, now: datetime) -> Decision:
-    """What a gate says, which knows the time: expired when it has passed, and mostly send."""
+    """What a gate says, which knows the time: expired when it has passed, and mostly send, at first even more so."""
     if now >= state.expires_at:
         return Decision.skip(state.channel, Reason.EXPIRED)
     other = (
@@ -124,7 +125,7 @@ def _decision(pick: Pick, state: Delivery, now: datetime) -> Decision:
         Decision.skip(state.channel, Reason.EXPIRED),
         Decision.defer(state.channel, Reason.QUIET_HOURS, now + timedelta(hours=6)),
     )
-    return pick((*[Decision.send(state.channel)] * 9, *other))
+    return pick((*[Decision.send(state.channel)] * (4 if state.attempts else 9), *other))
 
 
 def _record(pick: Pick, state: Delivery, _: datetime) -> c.Record:
@@ -135,6 +136,7 @@ def _record(pick: Pick, state: Delivery, _: datetime) -> c.Record:
         chance=pick((0.0, 0.5, 0.999)),
         grace=_GRACE,
         digest=pick((None, "0f" * 32)),
+        ask_after=pick(_ASKED),
     )
 
 
@@ -142,7 +144,11 @@ def _report(pick: Pick, state: Delivery, now: datetime) -> c.Report:
     finding = Finding(
         no=_no(pick, state), evidence=pick(_EVIDENCE), at=now, code="report", provider_id=pick((None, "SM1"))
     )
-    return c.Report(finding=finding)
+    return c.Report(finding=finding, reason=pick((None, Reason.OPTED_OUT)), ask_after=pick(_ASKED))
+
+
+def _ask(pick: Pick, state: Delivery, _: datetime) -> c.Ask:
+    return c.Ask(no=_no(pick, state), answered=pick((True, False)), again=pick(_ASKED))
 
 
 def _no(pick: Pick, state: Delivery) -> int:
@@ -155,8 +161,12 @@ def _rescue(_: Pick, __: Delivery, ___: datetime) -> c.Rescue:
     return c.Rescue(grace=_GRACE)
 
 
-def _settle(pick: Pick, _: Delivery, __: datetime) -> c.Settle:
-    return c.Settle(remedy=pick(tuple(c.Remedy)))
+def _settle(pick: Pick, state: Delivery, __: datetime) -> c.Settle:
+    return c.Settle(remedy=pick(tuple(c.Remedy)), asked=pick((None, _no(pick, state))))
+
+
+def _resolve(pick: Pick, _: Delivery, __: datetime) -> c.Resolve:
+    return c.Resolve(ruling=pick(tuple(Ruling)), note="the provider's console says so")
 
 
 def _cancel(_: Pick, __: Delivery, ___: datetime) -> c.Cancel:
@@ -164,12 +174,14 @@ def _cancel(_: Pick, __: Delivery, ___: datetime) -> c.Cancel:
 
 
 _Make = Callable[[Pick, Delivery, datetime], c.Command]
-_ANY: Final[tuple[_Make, ...]] = (_plan, _begin, _record, _report, _rescue, _settle, _cancel)
+_ANY: Final[tuple[_Make, ...]] = (_plan, _begin, _record, _report, _ask, _rescue, _settle, _resolve, _cancel)
 _FITTING: Final[Mapping[Status | None, tuple[_Make, ...]]] = {
     None: (_plan,),
-    Status.PENDING: (_begin, _begin, _begin, _begin, _report, _cancel),
+    Status.PENDING: (_begin, _begin, _begin, _begin, _report, _report, _cancel),
     Status.SENDING: (_record, _record, _record, _rescue, _report),
-    Status.IN_DOUBT: (_settle, _settle, _settle, _record, _report),
+    Status.IN_DOUBT: (_settle, _settle, _settle, _settle, _settle, _record, _record, _report, _report, _ask, _resolve),
+    Status.SENT: (_report, _report, _report, _record, _record, _ask),
+    Status.FAILED: (_report, _report, _report, _record, _record, _resolve),
 }
 
 

@@ -12,6 +12,9 @@ from fn_notifications.application.ports.events import EventPublisher, EventSourc
 WAIT: Final = 0.05
 """Seconds a single `take` of these rules waits."""
 
+TOO_LARGE: Final = 17 * 1024 * 1024
+"""Bytes no broker takes in one message."""
+
 NASTY: Final = (
     b"",
     b"\x00",

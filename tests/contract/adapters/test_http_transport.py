@@ -2,84 +2,15 @@
 
 import asyncio
 import socket
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.http import StreamWriter
-from attrs import define, field
+from tests.services.peers import Answer, peer, reset, says, silence
 
 from fn_notifications.adapters.transport.http import KEPT_BYTES, HttpTransport, NotSent, Unknown, open_transport
 from fn_notifications.testing.waiting import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Thing: Yes\r\n\r\nok"
-Answer = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
-
-
-@define
-class Peer:
-    """A server that reads whole requests and answers as told."""
-
-    port: int
-    requests: list[bytes] = field(factory=list)
-    connections: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/send"
-
-
-@asynccontextmanager
-async def peer(answer: Answer) -> AsyncIterator[Peer]:
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
-        subject.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length")
-                )
-                subject.requests.append(head + await reader.readexactly(length))
-                await answer(writer, len(subject.requests))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(converse, "127.0.0.1", 0)
-    subject = Peer(server.sockets[0].getsockname()[1])
-    try:
-        yield subject
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
-
-
-def says(*parts: bytes) -> Answer:
-    async def answer(writer: asyncio.StreamWriter, _: int) -> None:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-
-    return answer
-
-
-async def silence(_: asyncio.StreamWriter, __: int) -> None:
-    await asyncio.Event().wait()
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def post(transport: HttpTransport, url: str, **options: float):

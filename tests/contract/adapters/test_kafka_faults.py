@@ -23,7 +23,7 @@ from fn_notifications.adapters.kafka.reader import Reader
 from fn_notifications.adapters.kafka.records import EPOCH, record_from
 from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.source import KafkaSource, open_source
-from fn_notifications.application.errors import Misconfigured, Unavailable
+from fn_notifications.application.errors import Misconfigured, Refused, Unavailable
 from fn_notifications.application.ports.events import Outgoing
 from fn_notifications.testing.streams import gather, numbered, numbers_by_key, publish_again
 from fn_notifications.testing.waiting import eventually
@@ -40,7 +40,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 def stream(broker: EmbeddedBroker) -> KafkaSubject:
     subject = KafkaSubject(bootstrap=broker.bootstrap, go_down=broker.go_down, come_up=broker.come_up)
     broker.create_topic(subject.topic, subject.partitions)
-    return subject
+    return subject.with_options(session_timeout=3.0)
 
 
 async def test_a_passing_error_is_nobodys_business(broker: EmbeddedBroker, stream: KafkaSubject) -> None:
@@ -118,7 +118,7 @@ async def test_a_message_that_is_too_large_is_refused_after_what_came_before(str
     huge = Outgoing(topic=stream.topic, key=b"key-0", value=bytes(20_000_000))
     batch = [*numbered(stream.topic, range(8)), huge, *numbered(stream.topic, range(8, 16))]
     async with stream.publisher() as publisher:
-        with pytest.raises(Unavailable, match="MSG_SIZE_TOO_LARGE"):
+        with pytest.raises(Refused, match="MSG_SIZE_TOO_LARGE"):
             await publisher.publish(batch)
     assert {int(record.value) for record in await stream.read()} == set(range(8))
 

@@ -68,38 +68,7 @@ async def test_a_killed_member_leaves_its_place(kafka_stream: KafkaSubject) -> N
     assert sum(await stream.committed()) == 60
 
 
-async def test_a_rebalance_under_load_loses_nothing(stream: KafkaSubject) -> None:
-    """N in, N taken at least once, and at the end everything is done."""
-    total, seen = 20_000, set[Place]()
-    finished = asyncio.Event()
-
-    async def work(source: KafkaSource, enough: int) -> None:
-        mine = 0
-        while len(seen) < total and mine < enough:
-            records = await source.take(50, 0.1)
-            seen.update(place(record) for record in records)
-            mine += len(records)
-            await source.done(records)
-
-    async def come_and_go() -> None:
-        while not finished.is_set():
-            async with stream.source("g") as passing:
-                await work(passing, 500)
-
-    async with asyncio.timeout(120), stream.source("g") as staying, stream.publisher() as publisher:
-        passing = [asyncio.ensure_future(come_and_go()) for _ in range(2)]
-        for start in range(0, total, 500):
-            await publisher.publish(numbered(stream.topic, range(start, start + 500)))
-        await work(staying, total * 10)
-        finished.set()
-        await asyncio.gather(*passing)
-    assert len(seen) == total
-    async with asyncio.timeout(30), stream.source("g") as source:
-        while sum(await stream.committed()) < total:
-            await source.done(await source.take(1000, 0.1))
-
-
-async def test_a_busy_member_holds_nobody_up(stream: KafkaSubject) -> None:
+async def test_fault_26_a_busy_member_holds_nobody_up(stream: KafkaSubject) -> None:
     """While the application keeps a batch and takes nothing, others come into the group and get their share."""
     await stream.write(numbered(stream.topic, range(60)))
     async with stream.source("g") as busy:
@@ -123,7 +92,7 @@ async def test_a_busy_member_loses_nothing_by_it(stream: KafkaSubject) -> None:
     assert [int(record.value) for record in records] == list(range(330))
 
 
-async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(stream: KafkaSubject) -> None:
+async def test_fault_30_a_broker_that_is_killed_and_comes_back_loses_nothing(stream: KafkaSubject) -> None:
     """Under a source and a publisher at work. What was acknowledged is read; nothing is overtaken."""
     seen: dict[Place, int] = {}
     stop = asyncio.Event()
@@ -158,6 +127,19 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(stream: Kafk
     assert set(seen.values()) == set(range(1200))
     by_key = numbers_by_key(await stream.read())
     assert by_key == {b"key-%d" % key: list(range(key, 1200, 8)) for key in range(8)}
+
+
+async def test_fault_30_an_outage_longer_than_the_session_passes(stream: KafkaSubject) -> None:
+    """The membership is lost while everything is paused; what is assigned anew is read, not left paused."""
+    await stream.write(numbered(stream.topic, range(10)))
+    async with stream.source("g", session_timeout=1.0) as source:
+        await gather(source, 10, stream, done=True)
+        async with stream.outage():
+            if stream.options["group_protocol"] != "consumer":
+                await eventually(lambda: not source.assigned, within=30)
+            gathering = asyncio.ensure_future(gather(source, 10, stream))
+        await stream.write(numbered(stream.topic, range(10, 20)))
+        await gathering
 
 
 async def test_a_message_of_a_megabyte_passes(kafka_stream: KafkaSubject) -> None:

@@ -120,7 +120,9 @@ async def test_a_topic_that_does_not_exist_yet_keeps_nobody_waiting(
     assert numbers(records) == list(range(100, 110))
 
 
-async def test_records_that_aged_out_are_counted_and_reading_goes_on(stream: KafkaSubject, admin: AdminClient) -> None:
+async def test_fault_33_records_that_aged_out_are_counted_and_reading_goes_on(
+    stream: KafkaSubject, admin: AdminClient
+) -> None:
     resets: list[Reset] = []
     await stream.write(numbered(stream.topic, range(30), keys=1))
     async with stream.source("g") as source:
@@ -134,7 +136,7 @@ async def test_records_that_aged_out_are_counted_and_reading_goes_on(stream: Kaf
     assert max(await stream.committed()) == 60
 
 
-async def test_what_ages_out_under_a_member_that_lags_disturbs_no_other_partition(
+async def test_fault_33_what_ages_out_under_a_member_that_lags_disturbs_no_other(
     stream: KafkaSubject, admin: AdminClient
 ) -> None:
     """Twenty megabytes are more than is fetched in advance: their end is not there when it is asked for."""
@@ -155,11 +157,14 @@ async def test_what_ages_out_under_a_member_that_lags_disturbs_no_other_partitio
                 records = await source.take(100, 0.1)
                 seen.update(int(record.value) for record in records)
                 await source.done(records)
+        # The others are read on from where they were.
+        await stream.write(numbered(stream.topic, range(30, 60)))
+        assert numbers(await gather(source, 30, stream, done=True)) == list(range(30, 60))
     assert [(each.partition, each.resumed) for each in resets] == [(partition, last)]
-    assert sum(await stream.committed()) == 2030
+    assert sum(await stream.committed()) == 2060
 
 
-async def test_a_topic_made_anew_is_read_from_its_beginning(stream: KafkaSubject, admin: AdminClient) -> None:
+async def test_fault_33_a_topic_made_anew_is_read_from_its_beginning(stream: KafkaSubject, admin: AdminClient) -> None:
     """Offsets of the old one are not found in the new one; its smaller ones are committed and hold after a restart."""
     resets: list[Reset] = []
     await stream.write(numbered(stream.topic, range(30), keys=1))
@@ -176,7 +181,9 @@ async def test_a_topic_made_anew_is_read_from_its_beginning(stream: KafkaSubject
         assert numbers(await gather(source, 10, stream)) == list(range(110, 120))
 
 
-async def test_a_topic_made_anew_under_a_running_source_is_read(stream: KafkaSubject, admin: AdminClient) -> None:
+async def test_fault_33_a_topic_made_anew_under_a_running_source_is_read(
+    stream: KafkaSubject, admin: AdminClient
+) -> None:
     await stream.write(numbered(stream.topic, range(30), keys=1))
     async with stream.source("g") as source:
         old = await gather(source, 30, stream, done=True)

@@ -82,7 +82,7 @@ async def send(transport, base_url: str) -> list[OutcomeKind]:
     return kinds
 
 
-async def test_the_sdks_open_0_sockets(sockets: Sockets) -> None:
+async def test_fault_11_the_sdks_open_0_sockets(sockets: Sockets) -> None:
     paper = Paper()
     kinds = await send(paper, "https://api.example.com")
 

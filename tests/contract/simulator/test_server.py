@@ -133,3 +133,40 @@ async def test_the_clock_is_the_one_it_was_given(session) -> None:
     async with Simulator(clock=lambda: moment) as simulator:
         await send(simulator, session, "ada@example.com")
         assert json.dumps([kept.at.isoformat() for kept in simulator.messages()]) == '["2026-11-22T12:00:00+00:00"]'
+
+
+async def test_the_journal_tells_what_each_caller_was_told(simulator, session) -> None:
+    await send(simulator, session, "silent@example.com")
+    await send(simulator, session, "error500@example.com")
+    await send(simulator, session, "ratelimited@example.com")
+    with pytest.raises(aiohttp.ClientError):
+        await send(simulator, session, "reset-after@example.com")
+    hanging = asyncio.create_task(send(simulator, session, "hang@example.com"))
+    await eventually(lambda: len(simulator.calls()) == 5)
+    assert simulator.calls()[-1].ended_at is None
+    hanging.cancel()
+    await eventually(lambda: simulator.calls()[-1].gone)
+
+    told = [(call.accepted, call.answered, call.gone, call.ambiguous) for call in simulator.calls()]
+    assert told == [
+        (True, 202, False, False),
+        (False, 500, False, True),
+        (False, 429, False, False),
+        (True, None, True, True),
+        (True, None, True, True),
+    ]
+    assert {call.provider for call in simulator.calls()} == {"sendgrid"}
+
+
+async def test_the_journal_names_attempts_and_counts_requests_nobody_could_read(simulator, session) -> None:
+    headers = {"Authorization": f"Bearer {simulator.sendgrid_api_key}"}
+    document = {
+        "personalizations": [{"to": [{"email": "silent@example.com"}], "custom_args": {"attempt_id": "one"}}],
+        "from": {"email": "hello@example.com"},
+        "subject": "Hi",
+        "content": [{"type": "text/plain", "value": "Hello"}],
+    }
+    for body in (json.dumps(document), "{"):
+        async with session.post(f"{simulator.base_url}/v3/mail/send", data=body, headers=headers):
+            pass
+    assert [(call.attempts, call.answered) for call in simulator.calls()] == [(("one",), 202), ((), 400)]

@@ -111,8 +111,8 @@ REPORTS = {
     ADA: [ReceiptKind.ACCEPTED, ReceiptKind.DELIVERED],
     "+15005550703": [ReceiptKind.ACCEPTED, ReceiptKind.FAILED],
     "+15005550705": [ReceiptKind.ACCEPTED, ReceiptKind.BOUNCED],
-    "+15005550710": [ReceiptKind.FAILED, ReceiptKind.OPTED_OUT],
-    "+15005550714": [ReceiptKind.FAILED, ReceiptKind.OPTED_OUT],
+    "+15005550710": [ReceiptKind.OPTED_OUT, ReceiptKind.OPTED_OUT],
+    "+15005550714": [ReceiptKind.OPTED_OUT, ReceiptKind.OPTED_OUT],
 }
 
 

@@ -80,9 +80,17 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_an_operator_may_tune_what_reliability_does_not_rest_on() -> None:
-    ours = settings(extra={"linger.ms": "50", "fetch.wait.max.ms": "500", "security.protocol": "sasl_ssl"})
+    ours = settings(
+        extra={
+            "linger.ms": "50",
+            "fetch.wait.max.ms": "500",
+            "security.protocol": "sasl_ssl",
+            "session.timeout.ms": "6000",
+        }
+    )
     assert ours.producer()["linger.ms"] == "50"
     assert ours.consumer()["fetch.wait.max.ms"] == "500"
+    assert ours.consumer()["session.timeout.ms"] == "6000"
     assert ours.client()["security.protocol"] == "sasl_ssl"
 
 

@@ -94,10 +94,39 @@ class TestSandbox:
             "{{ [title] * 100001 }}",
             "{{ 2 ** 2 }}",
             "{% for a in [1] * 10 ** 12 %}{% endfor %}",
+            "{{ ''['\\x5f\\x5fclass\\x5f\\x5f'] }}",
+            "{{ '' | attr('_' ~ '_class_' ~ '_') }}",
+            "{{ title['__cla' ~ 'ss__'] }}",
+            "{{ ().__class__.__base__.__subclasses__() }}",
+            "{{ [title] | sum(attribute='__class__') }}",
+            "{{ [title] | selectattr('__class__') | list }}",
+            "{{ '%s' | format(title.__class__) }}",
+            "{{ title.format.__self__.__class__ }}",
+            "{{ (title | upper).__class__ }}",
+            "{{ dict.__base__ }}",
+            "{{ joiner.__init__.__globals__ }}",
+            "{{ config.items() }}",
+            "{{ request.application.__globals__ }}",
+            "{{ get_flashed_messages.__globals__ }}",
+            "{{ loop }}",
+            "{{ caller() }}",
+            "{{ _words.__class__ }}",
+            "{% macro m() %}{% endmacro %}{{ m.__globals__ }}",
+            "{% macro m() %}{{ caller.__globals__ }}{% endmacro %}{% call m() %}{% endcall %}",
+            "{% for key in {}.__class__.__mro__ %}{{ key }}{% endfor %}",
+            "{% set x = [].__class__ %}{{ x }}",
+            "{% with x = title.__doc__ %}{{ x }}{% endwith %}",
+            "{% filter attr('__class__') %}x{% endfilter %}",
+            "{{ [].extend([1]) }}",
+            "{{ {'a': 1}.pop('a') }}",
+            "{{ ('a' * 99999) * 99999 }}",
+            "{{ title | center(10 ** 9) }}",
+            "{% import title as t %}{{ t }}",
+            "{% from 'base.txt' import os %}{{ os }}",
         ],
     )
-    def test_there_is_no_way_out_and_the_error_quotes_nothing(self, write, escape):
-        """Refused with the template's name; what is printed instead of an error is never an object's inside."""
+    def test_fault_50_there_is_no_way_out_of_a_template_and_the_error_quotes_nothing(self, write, escape):
+        """Refused with the template's name."""
         renderer = write(language("en", {**NOTE, "sms.txt": escape}))
         with pytest.raises(ContentError) as refused:
             render(renderer, title="secret-canary")
@@ -105,6 +134,18 @@ class TestSandbox:
         assert "secret" not in str(refused.value)
         assert refused.value.__cause__ is None
         assert refused.value.__context__ is None
+
+    @pytest.mark.parametrize(
+        ("escape", "printed"),
+        [
+            ("{{ [title] | map('attr', '__class__') | list }}", "[Undefined]"),
+            ("{{ [title] | groupby('__class__') }}", "[(Undefined, ['Keys'])]"),
+            ("{{ [title] | sort(attribute='__class__') }}", "['Keys']"),
+            ("{{ [title] | max(attribute='__class__') }}", "Keys"),
+        ],
+    )
+    def test_fault_50_where_a_way_out_is_no_error_it_leads_nowhere(self, write, escape, printed):
+        assert render(write(language("en", {**NOTE, "sms.txt": escape}))).text == printed
 
     def test_a_template_that_never_ends_is_an_error_too(self, write):
         renderer = write(language("en", {**NOTE, "sms.txt": "{% include 'en/note/sms.txt' %}"}))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fn_notifications.adapters.zones.numbers import zones_of
 from fn_notifications.adapters.zones.tz import _names, _read, zone
+from fn_notifications.domain.address import PhoneNumber
 
 
 def offset(name, *local, fold=0):
@@ -116,3 +118,31 @@ def test_the_files_are_the_packages_own():
 
     ours = zone("Europe/Berlin")
     assert [at.astimezone(ours).utcoffset() for at in moments] == [at.astimezone(theirs).utcoffset() for at in moments]
+
+
+class TestCountries:
+    @pytest.mark.parametrize(
+        ("number", "some", "none"),
+        [
+            ("+4915112345678", {"Europe/Berlin"}, {"Europe/Paris"}),
+            ("+12125550123", {"America/New_York", "Pacific/Honolulu"}, {"America/Toronto"}),
+            ("+14165550123", {"America/Toronto", "America/Vancouver"}, {"America/New_York"}),
+            ("+5511987654321", {"America/Sao_Paulo", "America/Noronha"}, {"America/Bogota"}),
+        ],
+    )
+    def test_a_number_has_the_zones_of_its_country_whatever_its_area(self, number, some, none):
+        names = {zone.key for zone in zones_of(PhoneNumber(number))}
+        assert some <= names
+        assert not none & names
+
+    def test_a_code_that_countries_share_has_the_zones_of_all(self):
+        """A number of none of them in particular."""
+        names = {zone.key for zone in zones_of(PhoneNumber("+11234567890"))}
+        assert {"America/New_York", "America/Toronto", "America/Jamaica"} <= names
+
+    @pytest.mark.parametrize("number", ["+870773111632", "+99912345678"])
+    def test_a_number_of_no_country_has_none(self, number):
+        assert zones_of(PhoneNumber(number)) == ()
+
+    def test_the_most_populous_comes_first(self):
+        assert zones_of(PhoneNumber("+12125550123"))[0].key == "America/New_York"

@@ -9,7 +9,7 @@ from fn_notifications import EMAIL, Outcome, OutcomeKind, Scope, Status
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application.call import Lane
 from fn_notifications.application.errors import Unavailable
-from fn_notifications.application.ports.circuit import CircuitState
+from fn_notifications.domain.stops import Passage
 from fn_notifications.testing.waiting import eventually
 
 ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, provider_id="p")
@@ -78,7 +78,7 @@ async def test_it_sends_what_is_due_and_what_comes_later(engine, running):
 async def test_no_more_calls_are_on_the_wire_than_the_lane_has_slots(engine_with, running):
     sender = Gated()
     engine = engine_with(sender)
-    engine.dispatch.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, slots=3)}
+    engine.dispatch.switchboard.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, slots=3)}
     await planned(engine, 8)
     running(engine)
     await eventually(lambda: sender.waiting == 3)
@@ -90,7 +90,7 @@ async def test_no_more_calls_are_on_the_wire_than_the_lane_has_slots(engine_with
 async def test_the_slots_of_all_lanes_together_are_bounded_too(engine_with, running):
     sender = Gated()
     engine = engine_with(sender)
-    engine.dispatch.total_slots = 2
+    engine.dispatch.switchboard.total_slots = 6  # for three lanes
     await planned(engine, 5)
     running(engine)
     await eventually(lambda: sender.waiting == 2)
@@ -115,7 +115,7 @@ async def test_an_open_circuit_claims_nothing_and_burns_no_try(engine_with, cloc
     for _ in range(10):
         await engine.run()
     opened = sender.calls
-    assert engine.dispatch.circuit.state("memory/email", clock.now) is CircuitState.OPEN
+    assert engine.dispatch.switchboard.board.passage("memory/email", None, clock.now) is Passage.SHUT
     clock.advance(minutes=1)
     await engine.run()
     assert sender.calls == opened
@@ -128,7 +128,7 @@ async def test_an_open_circuit_claims_nothing_and_burns_no_try(engine_with, cloc
 async def test_a_call_beyond_its_deadline_is_in_doubt(engine_with):
     sender = Gated()
     engine = engine_with(sender)
-    engine.dispatch.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, deadline=0.01)}
+    engine.dispatch.switchboard.lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, deadline=0.01)}
     await planned(engine, 1)
     await engine.run()
     (delivery,) = engine.store.state.deliveries.values()

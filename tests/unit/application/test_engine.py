@@ -261,9 +261,9 @@ async def test_a_message_that_cannot_be_made_fails_without_a_call(engine_with):
 async def test_a_type_that_left_the_catalogue_is_skipped_and_stops_nobody_else(engine):
     await engine.notifications.set_preferences("ana", ANA)
     gone, kept = await send(engine), await send(engine, "shipped", id_="2")
-    engine.dispatch.catalogue = evolve(
-        engine.dispatch.catalogue,
-        types={name: type_ for name, type_ in engine.dispatch.catalogue.types.items() if name != "invoice"},
+    engine.dispatch.switchboard.catalogue = evolve(
+        engine.dispatch.switchboard.catalogue,
+        types={name: type_ for name, type_ in engine.dispatch.switchboard.catalogue.types.items() if name != "invoice"},
     )
     await engine.run()
     (delivery,) = (await state(engine, gone)).deliveries

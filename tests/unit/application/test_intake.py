@@ -201,6 +201,8 @@ async def dry(world: World, value):
         people=world.store.people,
         deliveries=world.store.deliveries,
         history=world.store.history,
+        routes=world.store.routes,
+        lanes={},
         preferences=None,
     )
     return await service.dry_run(world.record(value))

@@ -1,12 +1,14 @@
 """Events out: in order, at least once, the same id for the same change."""
 
+import asyncio
 import json
 
 import pytest
+from attrs import evolve
 
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
-from fn_notifications.application.errors import Unavailable
-from fn_notifications.application.relay import Relay
+from fn_notifications.application.errors import Refused, Unavailable
+from fn_notifications.application.relay import Relay, cloud_event
 
 
 class Publisher:
@@ -78,6 +80,54 @@ async def test_a_relay_that_lost_its_lease_publishes_for_nothing_and_skips_nothi
     assert slow.published == other.published
 
 
+async def test_a_broker_that_takes_its_time_costs_no_lease(engine, clock):
+    """It is renewed meanwhile, so nobody else publishes the same."""
+    await sent(engine, 1)
+
+    class Slow(Publisher):
+        async def publish(self, messages):
+            for _ in range(5):
+                beat = asyncio.Event()
+                renewed.append(beat)
+                await beat.wait()
+                assert await relay(engine, other, reader="two").once() == 0
+            await super().publish(messages)
+
+    class Renewing:
+        def __getattr__(self, name):
+            return getattr(engine.store.eventlog, name)
+
+        async def renew(self, reader, entries):
+            await engine.store.eventlog.renew(reader, entries)
+            clock.advance(seconds=4)
+            renewed[-1].set()
+
+    slow, other, renewed = Slow(), Publisher(), []
+    one = relay(engine, slow, beat=0.001)
+    async with asyncio.timeout(10):
+        assert await evolve(one, log=Renewing()).once() == 1
+    assert other.published == []
+
+
+async def test_a_lost_lease_ends_the_publication(engine, clock):
+    """As soon as it is known: what is still in hand is not written after what the next one writes."""
+    await sent(engine, 1)
+
+    class Stuck(Publisher):
+        async def publish(self, messages):
+            clock.advance(minutes=1)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(messages)
+
+    ended = []
+    async with asyncio.timeout(10):
+        assert await relay(engine, Stuck(), beat=0.001).once() == 0
+    assert len(ended) == 1
+    assert await relay(engine, Publisher(), reader="two").once() == 1
+
+
 async def test_a_relay_that_stops_makes_room(engine):
     await sent(engine, 1)
     first = relay(engine, Publisher(failures=1))
@@ -86,3 +136,39 @@ async def test_a_relay_that_stops_makes_room(engine):
     assert await relay(engine, Publisher(), reader="two").once() == 0
     await first.stop()
     assert await relay(engine, Publisher(), reader="two").once() == 1
+
+
+class Narrow(Publisher):
+    """A broker that takes so many bytes of a message, and tells no more than that one of the batch is too large."""
+
+    def __init__(self, largest: int) -> None:
+        super().__init__()
+        self.largest = largest
+
+    async def publish(self, messages):
+        if any(len(message.value) > self.largest for message in messages):
+            raise Refused("too large")
+        await super().publish(messages)
+
+
+async def test_an_event_that_is_too_large_goes_without_its_data_and_holds_nobody_up(engine):
+    await sent(engine, 5)
+    await engine.notifications.set_preferences("ben", {"email": "ben@example.com"})
+    huge = await engine.notifications.send("ben", "invoice", {"order": 1}, id_="x", key="k" * 200)
+    await engine.run()
+    sizes = sorted(len(cloud_event(entry)) for entry in await engine.store.eventlog.take("one", 10))
+    publisher = Narrow(largest=sizes[-1] - 1)
+    publishing = relay(engine, publisher)
+    assert await publishing.once() == 6
+    events = [json.loads(message.value) for message in publisher.published]
+    (omitted,) = [event for event in events if event["data"] == {"omitted": "too large"}]
+    assert omitted["id"].startswith(huge.id.hex)
+    assert omitted["type"] == "fn-notifications.notification.sent"
+    assert publishing.telemetry.total("relay.refused") == 1
+    assert await publishing.once() == 0
+
+
+async def test_a_broker_that_takes_nothing_at_all_is_loud(engine):
+    await sent(engine, 1)
+    with pytest.raises(Refused):
+        await relay(engine, Narrow(largest=10)).once()

@@ -10,10 +10,11 @@ from fn_notifications.domain import events as e
 from fn_notifications.domain.delivery import decide, evolve, status_of
 from fn_notifications.domain.events import Event, Evidence
 from fn_notifications.domain.lifecycle import OPEN, TRANSITIONS, Status
+from fn_notifications.domain.reasons import Reason
 from fn_notifications.testing.histories import RETRY, START, Step, commands, give, new_delivery
 
-REPEATABLE = (c.Record, c.Report, c.Rescue, c.Settle, c.Cancel)
-"""Commands that emit nothing when they are given twice; planning and beginning twice is refused."""
+REPEATABLE = (c.Record, c.Report, c.Ask, c.Rescue, c.Settle, c.Cancel)
+"""Commands that emit nothing when they are given twice; planning, beginning and resolving twice is refused."""
 
 
 class DeliveryMachine(RuleBasedStateMachine):
@@ -52,12 +53,14 @@ class DeliveryMachine(RuleBasedStateMachine):
         """What a single step may do."""
         kinds = {type(event) for event in step.events}
         if step.before.status not in {None, *OPEN}:
-            assert kinds <= {e.Sent, e.Delivered, e.Failed, e.Doubted, e.Noted}
+            operated = {e.Resolved, e.Resent} if step.before.status is Status.FAILED else set()
+            asked = {e.Asked} if step.before.status is Status.SENT else set()
+            assert kinds <= {e.Sent, e.Delivered, e.Failed, e.Doubted, e.Noted, *operated, *asked}
         if e.Began in kinds:
             assert not any(attempt.evidence is Evidence.OPEN for attempt in step.before.attempts)
         if e.Retried in kinds:
             assert self.state.spent < RETRY.tries
-        assert len(step.events) <= 1
+        assert len(step.events) <= 1 or isinstance(step.events[0], e.Asked | e.Resolved)
 
     def again_is_nothing(self, step: Step) -> None:
         if isinstance(step.command, REPEATABLE) and not step.refused:
@@ -74,8 +77,8 @@ class DeliveryMachine(RuleBasedStateMachine):
     @invariant()
     def it_is_woken_exactly_while_it_waits_and_never_after_it_expires(self) -> None:
         waits = self.state.status in {Status.PENDING, Status.IN_DOUBT}
-        assert (self.state.due_at is not None) == waits
-        if self.state.due_at is not None:
+        assert (self.state.due_at is not None) == waits or self.state.status is Status.SENT
+        if waits and self.state.due_at is not None:
             assert self.state.due_at <= self.state.expires_at
 
     @invariant()
@@ -85,10 +88,18 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert [attempt.no for attempt in self.state.attempts] == list(range(1, len(self.state.attempts) + 1))
 
     @invariant()
-    def it_is_resent_at_most_once_and_never_tried_more_often_than_allowed(self) -> None:
-        resends = sum(isinstance(event, e.Resent) for event in self.log)
-        assert self.state.resends == resends <= 1
-        assert self.state.spent <= RETRY.tries + resends
+    def it_is_resent_at_most_once_of_itself_and_never_tried_more_often_than_allowed(self) -> None:
+        resends = [event.reason for event in self.log if isinstance(event, e.Resent)]
+        rulings = [event.ruling for event in self.log if isinstance(event, e.Resolved)]
+        assert self.state.resends == len(resends)
+        assert resends.count(Reason.RESEND_IN_DOUBT) <= 1
+        assert resends.count(Reason.OPERATOR) == rulings.count(e.Ruling.RESEND)
+        assert self.state.spent <= RETRY.tries + len(resends)
+
+    @invariant()
+    def it_is_queued_exactly_while_somebody_must_come_back_for_it(self) -> None:
+        if self.state.status is not None and self.state.status is not Status.SENT:
+            assert self.state.queued == (self.state.status in OPEN)
 
     @invariant()
     def whoever_has_a_reason_to_wait_or_stop_says_so(self) -> None:

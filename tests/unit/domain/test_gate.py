@@ -1,6 +1,6 @@
 """The rules for one channel at one moment: expiry, consent, urgency, quiet hours, caps. They run again at the call."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 import pytest
 from attrs import evolve
@@ -144,8 +144,15 @@ def test_there_are_no_quiet_hours_unless_set() -> None:
 def test_quiet_hours_are_in_their_own_zone_else_the_persons_else_utc(
     own: str | None, theirs: str | None, end: datetime | None
 ) -> None:
-    decision = ask(evolve(ADA, timezone=theirs, quiet_hours=evolve(NIGHT, zone=own)))
-    assert decision.until == end
+    asked: list[str] = []
+
+    def zones(name: str) -> tzinfo | None:
+        asked.append(name)
+        return zone(name)
+
+    person = evolve(ADA, timezone=theirs, quiet_hours=evolve(NIGHT, zone=own))
+    assert ask(person, policy=evolve(POLICY, zones=zones)).until == end
+    assert set(asked) <= {own, theirs} - {None}
 
 
 @given(chances())
@@ -182,6 +189,7 @@ def test_what_would_expire_before_quiet_hours_end_is_expired() -> None:
 
 def test_the_spread_costs_nobody_the_message() -> None:
     assert ask(left=7 * HOUR + MINUTE, chance=0.9).until == SEVEN
+    assert ask(left=7 * HOUR + MINUTE, chance=0.2).until == SEVEN  # to be due when it expires is too late
 
 
 def test_the_spread_does_not_run_into_the_next_quiet_hours() -> None:

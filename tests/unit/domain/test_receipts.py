@@ -7,11 +7,13 @@ from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.receipts import CAUSES, EVIDENCE, SUPPRESSES, Receipt, ReceiptKind
 from fn_notifications.testing.histories import receipts
 
-ABOUT_AN_ADDRESS = {ReceiptKind.OPTED_OUT, ReceiptKind.OPTED_IN}
+
+def test_every_report_proves_something_of_the_attempt_it_names_but_a_start() -> None:
+    assert set(ReceiptKind) - set(EVIDENCE) == {ReceiptKind.OPTED_IN}
 
 
-def test_every_report_proves_something_but_those_about_an_address_alone() -> None:
-    assert set(ReceiptKind) - set(EVIDENCE) == ABOUT_AN_ADDRESS
+def test_an_attempt_that_failed_for_an_opt_out_did_not_arrive() -> None:
+    assert EVIDENCE[ReceiptKind.OPTED_OUT] is Evidence.UNDELIVERED
 
 
 @pytest.mark.parametrize(

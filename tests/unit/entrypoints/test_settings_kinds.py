@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fn_notifications.entrypoints.settings import kinds, locators
+from fn_notifications.entrypoints.settings.secret import Secret
 from fn_notifications.entrypoints.settings.variables import VARIABLES
 
 KEY = bytes(range(223, 255))
@@ -28,6 +29,12 @@ KEY = bytes(range(223, 255))
         (kinds.listing(kinds.whole(1, 9)), "3, 1,3,", (3, 1)),
         (kinds.queues, "default:10, notifications:20", {"default": 10, "notifications": 20}),
         (kinds.start, "Earliest", "earliest"),
+        (kinds.group_protocol, "Consumer", "consumer"),
+        (
+            kinds.properties,
+            " ssl.ca.location=/etc/ca.pem, client.rack = a=b ",
+            {"ssl.ca.location": Secret("/etc/ca.pem"), "client.rack": Secret("a=b")},
+        ),
         (kinds.start, "2026-11-01T01:00:00+01:00", datetime(2026, 11, 1, tzinfo=UTC)),
         (locators.public_host, "Notifications.Example.com:8443", "notifications.example.com:8443"),
         (locators.bind_address, "::1", "::1"),
@@ -57,6 +64,9 @@ def test_text_that_is_understood(kind, text, value):
         (kinds.text, "two\nlines"),
         (kinds.token, "two words"),
         (kinds.queues, "default"),
+        (kinds.properties, "client.rack"),
+        (kinds.properties, "error_cb=print"),
+        (kinds.properties, "client.rack=a,client.rack=b"),
         (kinds.queues, "default:0"),
         (kinds.queues, "default:1,default:2"),
         (kinds.start, "2026-11-01T00:00:00"),

@@ -54,6 +54,11 @@ def problems(environ: dict[str, str], embed: Embed = Embed.WHEN_EMPTY) -> dict[s
             STORES | TWILIO | {"TWILIO_PHONE_NUMBER": "+15005550006"}, {"RECIPIENT_ALLOWLIST"}, id="so does twilio"
         ),
         pytest.param(
+            STORES | {"EMAIL_ADAPTER": "local", "DELIVERY_LEASE": "30"},
+            {"EMAIL_POOL_TIMEOUT_MS"},
+            id="a call that may outlive its lease",
+        ),
+        pytest.param(
             STORES | {"JWT_ALGORITHMS": "RS256"}, {"JWT_ALGORITHMS"}, id="public algorithms without published keys"
         ),
         pytest.param(

@@ -46,6 +46,7 @@ KEY = b64encode(CANARY.encode() + bytes(26)).decode()
 READABLE = dict.fromkeys(SECRET, CANARY) | {
     "DATABASE_URL": f"postgresql://user:{CANARY}@db.example.com/d",
     "REDIS_URL": f"redis://user:{CANARY}@cache.example.com",
+    "KAFKA_PROPERTIES": f"ssl.key.password={CANARY}",
     "CONTACT_KEYS": f"first:{KEY}",
     "LOOKUP_KEY": KEY,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fn_notifications.domain.address import EmailAddress, PhoneNumber
+from fn_notifications.entrypoints.parts import policy_of
 from fn_notifications.entrypoints.settings import Settings, load_settings
 
 NOWHERE = Path("/nonexistent")
@@ -170,3 +171,15 @@ def test_a_production_that_lacks_nothing_has_no_warnings():
 )
 def test_what_works_otherwise_than_meant_is_warned_about_once(environ, beginning):
     assert sum(warning.startswith(beginning) for warning in load(environ).warnings) == 1
+
+
+def test_leases_and_graces_can_be_shortened_to_seconds():
+    plain, short = load({}).queue, load({"DELIVERY_LEASE": "40s", "IN_DOUBT_GRACE": "5"}).queue
+
+    assert (plain.lease, plain.doubt_grace) == (120, None)
+    assert (short.lease, short.doubt_grace) == (40, 5)
+    graces = [
+        {channel: rules.grace.total_seconds() for channel, rules in policy_of(load(environ)).channels.items()}
+        for environ in ({}, {"IN_DOUBT_GRACE": "5"})
+    ]
+    assert graces == [{"email": 3600, "sms": 900, "whatsapp": 900}, {"email": 5, "sms": 5, "whatsapp": 5}]

@@ -1,8 +1,8 @@
 """A broker without a broker: librdkafka's own mock cluster, inside this process, on loopback.
 
 For trying things out and for tests. It lives as long as the process, keeps about 5 MB per partition and forgets the
-oldest records beyond that, finds no offset by time, and knows neither retention nor passwords. Other processes may
-use its address.
+oldest records beyond that (see `backlog.publish_as_read`), finds no offset by time, and knows neither retention nor
+passwords. Other processes may use its address.
 """
 
 import ctypes

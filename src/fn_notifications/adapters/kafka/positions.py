@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -21,7 +21,7 @@ PATIENCE: Final = 5.0
 
 @frozen(kw_only=True)
 class Reset:
-    """The broker does not have a partition's next offset: aged out, or the topic was made anew.
+    """The place to read on from is gone: it aged out, the topic was made anew, or the group forgot its offsets.
 
     Reading went on at the oldest record there is, so nothing that still exists is skipped; what was stored before
     comes again.
@@ -29,13 +29,14 @@ class Reset:
 
     topic: str
     partition: int
-    expected: int
+    expected: int | None
+    """The next offset; None when the group has none any more in a topic that was read before."""
     resumed: int
 
     @property
     def aged_out(self) -> int:
-        """How many offsets were gone before they were read; 0 when reading went back instead."""
-        return max(0, self.resumed - self.expected)
+        """How many offsets were gone before they were read, as far as is known; 0 when reading went back instead."""
+        return 0 if self.expected is None else max(0, self.resumed - self.expected)
 
 
 @frozen
@@ -50,23 +51,33 @@ class Beginnings:
     start: Start
     fresh: Mapping[str, int] = field(factory=dict)
     """Topic -> how many of its partitions, counted from 0, begin at `start`."""
+    forgotten: frozenset[str] = frozenset()
+    """Topics that were read before, though the group has no offset in them: they begin at their first record."""
 
     @classmethod
-    def survey(cls, consumer: Consumer, topics: Iterable[str], start: Start) -> "Beginnings":
-        """Ask the cluster; raises `KafkaException`."""
-        return cls(start, {topic: _fresh(consumer, topic) for topic in topics})
+    def survey(cls, consumer: Consumer, topics: Iterable[str], start: Start, known: Collection[str]) -> "Beginnings":
+        """Ask the cluster; raises `KafkaException`. `known` are the topics something was taken in from before."""
+        fresh = {topic: _fresh(consumer, topic) for topic in topics}
+        return cls(
+            start,
+            {topic: count for topic, count in fresh.items() if topic not in known},
+            frozenset(topic for topic, count in fresh.items() if count and topic in known),
+        )
 
-    def locate(self, consumer: Consumer, lost: Mapping[Partition, int | None]) -> list[TopicPartition]:
+    def locate(
+        self, consumer: Consumer, lost: Mapping[Partition, int | None]
+    ) -> tuple[list[TopicPartition], list[Reset]]:
         """Where to read partitions with the offset they expected, None for none; raises `KafkaException`.
 
         A committed offset holds unless it is the one that was not found; the others are committed before this
-        returns. So a crash right after the start skips nothing, and asking twice gives the same answer.
+        returns. So a crash right after the start skips nothing, and asking twice gives the same answer. With the
+        places come those of them that an operator has to hear of.
         """
         committed = _committed(consumer, lost)
         known = [each for each in committed if each.offset >= 0 and lost[each.topic, each.partition] is None]
         unknown = lost.keys() - {(each.topic, each.partition) for each in known}
         if not unknown:
-            return known
+            return known, []
         firsts = _offsets(consumer, unknown, OFFSET_BEGINNING)
         # Before the times: a record written between the two questions lies behind this end, not before it.
         ends = _offsets(consumer, unknown, OFFSET_END)
@@ -81,7 +92,13 @@ class Beginnings:
             raise KafkaException(KafkaError(KafkaError._NO_OFFSET))  # noqa: SLF001 - a public name there
         for each in found:
             logger.info("%s [%d] is read from offset %d on", each.topic, each.partition, each.offset)
-        return known + found
+        return known + found, list(self._resets(found, lost))
+
+    def _resets(self, found: Iterable[TopicPartition], lost: Mapping[Partition, int | None]) -> Iterator[Reset]:
+        for each in found:
+            expected = lost[each.topic, each.partition]
+            if expected is not None or each.topic in self.forgotten:
+                yield Reset(topic=each.topic, partition=each.partition, expected=expected, resumed=each.offset)
 
     def _is_fresh(self, partition: Partition) -> bool:
         topic, number = partition

@@ -8,14 +8,18 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from fn_notifications.adapters.kafka.faults import configured, is_fatal, name_of
+from fn_notifications.adapters.kafka.faults import code_of, configured, is_fatal, name_of
 from fn_notifications.adapters.kafka.settings import KafkaSettings
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.errors import Refused, Unavailable
 from fn_notifications.application.ports.events import Outgoing
 
 # Seconds: how long the polling thread waits for a report, and a full queue for room.
 POLL: Final = 0.2
 BREATH: Final = 0.02
+# What says something of a message, whenever and wherever it is published.
+REFUSALS: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD}
+)
 
 
 class _Reports:
@@ -107,10 +111,12 @@ class KafkaPublisher:
         if error is not None:
             raise self._failed(error)
 
-    def _failed(self, error: KafkaError | KafkaException) -> Unavailable:
+    def _failed(self, error: KafkaError | KafkaException) -> Refused | Unavailable:
         if is_fatal(error):
             broken, self._producer = self._producer, self._connect()
             _give_up(broken, 0)
+        if code_of(error) in REFUSALS:
+            return Refused(f"Kafka will not take a message of the batch: {name_of(error)}")
         return Unavailable(f"Kafka did not acknowledge the batch: {name_of(error)}")
 
 

@@ -36,16 +36,22 @@ class Reader:
     """
 
     def __init__(
-        self, connect: Callable[[], Consumer], settings: KafkaSettings, on_reset: Callable[[Reset], None]
+        self,
+        connect: Callable[[], Consumer],
+        settings: KafkaSettings,
+        on_reset: Callable[[Reset], None],
+        known: Collection[str] = (),
     ) -> None:
         self._connect = connect
         self._consumer = connect()
         self._settings = settings
         self._on_reset = on_reset
+        self._known = known
         self._closing = threading.Event()
         self._beginnings: Beginnings | None = None
         self._progress = Progress()
         self._lost: Mapping[Partition, int | None] = {}
+        self._moved: dict[Partition, int | None] = {}
         self._offered: list[Record] = []
         self._spare: list[Record] = []
         self._number = 0
@@ -117,7 +123,7 @@ class Reader:
             return
         topics = self._settings.topics
         try:
-            beginnings = Beginnings.survey(self._consumer, topics, self._settings.intake_start)
+            beginnings = Beginnings.survey(self._consumer, topics, self._settings.intake_start, self._known)
             self._consumer.subscribe(
                 list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
             )
@@ -166,9 +172,13 @@ class Reader:
             record = record_from(message)
             self._spare.append(record)
             self._progress.read(record)
+            if self._moved:
+                self._moved.pop((record.topic, record.partition), None)
         elif error.code() in LOST:
             partition = message.topic() or "", message.partition() or 0
-            if partition in self._assigned:
+            # What one assignment lost, an older one may have reported already: such a report is about the past.
+            is_news = partition not in self._moved or self._moved[partition] != message.offset()
+            if partition in self._assigned and is_news:
                 self._lost = {**self._lost, partition: message.offset()}
         elif is_fatal(error):
             raise KafkaException(error)
@@ -186,14 +196,9 @@ class Reader:
         others = self._unassign(lost.keys())
         places = self._locate(lost)
         self._assign(others + (places or [TopicPartition(*each) for each in lost]))
-        if not places:
-            return
-        self._lost = {}
-        for each in places:
-            expected = lost[each.topic, each.partition]
-            if expected is not None:
-                reset = Reset(topic=each.topic, partition=each.partition, expected=expected, resumed=each.offset)
-                self._on_reset(reset)
+        if places:
+            self._lost = {}
+            self._moved |= lost
 
     def _assign(self, places: list[TopicPartition]) -> None:
         if self._is_eager:
@@ -217,10 +222,13 @@ class Reader:
         if self._beginnings is None:
             return []
         try:
-            return self._beginnings.locate(self._consumer, lost)
+            places, resets = self._beginnings.locate(self._consumer, lost)
         except KafkaException as error:
             self._warn("a place to read from cannot be found yet", error)
             return []
+        for reset in resets:
+            self._on_reset(reset)
+        return places
 
     def _resume(self) -> None:
         if self._is_paused:
@@ -244,6 +252,7 @@ class Reader:
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {(each.topic, each.partition) for each in partitions}
         self._assigned -= gone
+        self._moved = {each: expected for each, expected in self._moved.items() if each not in gone}
         self._lost = {each: expected for each, expected in self._lost.items() if each not in gone}
         self._forget(gone)
 

@@ -95,8 +95,8 @@ class KafkaSettings:
         protocol = {"group.protocol": "consumer"} if self.group_protocol == "consumer" else self._classic()
         return {
             **_CONSUMING,
-            **self.client(),
             **protocol,
+            **self.client(),
             "group.id": self.group_id,
             "max.poll.interval.ms": _ms(self.max_poll_interval),
             "topic.metadata.refresh.interval.ms": _ms(self.topic_refresh),
@@ -137,8 +137,8 @@ class KafkaSettings:
             "group.protocol": "classic",
             "partition.assignment.strategy": strategy,
             "session.timeout.ms": _ms(self.session_timeout),
-            # Three chances within a session, as Kafka advises.
-            "heartbeat.interval.ms": min(3000, _ms(self.session_timeout) // 3),
+            # Often enough for a rebalance to be noticed soon, and for some to be missed.
+            "heartbeat.interval.ms": min(3000, _ms(self.session_timeout) // 10),
         }
 
     def _security(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ away meanwhile is read again by its new owner, and `done` passes over it here.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -22,6 +22,7 @@ from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.adapters.kafka.thread import JobThread
 from fn_notifications.application.errors import Misconfigured, Unavailable
 from fn_notifications.application.ports.events import Record
+from fn_notifications.application.ports.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -62,29 +63,42 @@ class KafkaSource:
 
 def log_reset(reset: Reset) -> None:
     """The default for `on_reset`: an operator wants to know."""
-    logger.warning(
-        "%s [%d] had no offset %d any more: reading went on at %d, %d aged out unread",
+    logger.error(
+        "%s [%d] had %s any more: reading went on at %d, %d aged out unread",
         reset.topic,
         reset.partition,
-        reset.expected,
+        "no offset at all" if reset.expected is None else f"no offset {reset.expected}",
         reset.resumed,
         reset.aged_out,
     )
 
 
+def counted(telemetry: Telemetry) -> Callable[[Reset], None]:
+    """As `log_reset`, and counted: what aged out unread never comes."""
+
+    def report(reset: Reset) -> None:
+        log_reset(reset)
+        telemetry.count("intake.resets", topic=reset.topic)
+        telemetry.count("intake.aged_out", reset.aged_out, topic=reset.topic)
+
+    return report
+
+
 @asynccontextmanager
 async def open_source(
-    settings: KafkaSettings, on_reset: Callable[[Reset], None] = log_reset
+    settings: KafkaSettings, on_reset: Callable[[Reset], None] = log_reset, *, known: Collection[str] = ()
 ) -> AsyncIterator[KafkaSource]:
     """A member of the settings' group from now on; joining goes on in the background and survives an outage.
 
-    `on_reset` is called on the source's thread. Leaving commits what is done and leaves the group. Raises
-    `Misconfigured` without topics, or when librdkafka refuses the settings.
+    `on_reset` is called on the source's thread. `known` are the topics something was taken in from before: should the
+    group have forgotten its offsets there, they are read from their first record, whatever `intake_start` says.
+    Leaving commits what is done and leaves the group. Raises `Misconfigured` without topics, or when librdkafka
+    refuses the settings.
     """
     if not settings.topics:
         raise Misconfigured("KAFKA_TOPICS is empty: there is nothing to read")
     with configured("the Kafka consumer"):
-        reader = Reader(lambda: Consumer(settings.consumer()), settings, on_reset)
+        reader = Reader(lambda: Consumer(settings.consumer()), settings, on_reset, known)
     thread = JobThread("kafka-source")
     thread.start()
     polling = asyncio.create_task(_keep_polling(reader, thread, settings.keepalive))

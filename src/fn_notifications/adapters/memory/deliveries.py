@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from attrs import evolve, frozen
 
 from fn_notifications.adapters.memory.people import person_of, suppress
 from fn_notifications.adapters.memory.state import Due, State
 from fn_notifications.adapters.memory.transitions import write
-from fn_notifications.application.ports.deliveries import Answer, Begun, Candidate, Choice, Gate, Lease
+from fn_notifications.application.changes import late_answer
+from fn_notifications.application.ports.deliveries import Answer, Begun, Candidate, Choice, Gate, Lease, Waiting
 from fn_notifications.domain import events as e
-from fn_notifications.domain.address import Channel
+from fn_notifications.domain.address import Channel, destination
+from fn_notifications.domain.commands import Record
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
@@ -31,9 +34,10 @@ class MemoryDeliveries:
             leases: list[Lease] = []
             for channel, limit in wanted.items():
                 for key, place in sorted(self._claimable(channel, now), key=self._order)[:limit]:
-                    leased = evolve(place, token=place.token + 1, worker=worker, lease_until=now + lease)
+                    self.state.tokens += 1
+                    leased = evolve(place, token=self.state.tokens, worker=worker, lease_until=now + lease)
                     self.state.due[key] = leased
-                    leases.append(Lease(key=key, channel=channel, token=leased.token))
+                    leases.append(Lease(key=key, channel=channel, token=leased.token, until=now + lease))
             return leases
 
     async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
@@ -63,9 +67,9 @@ class MemoryDeliveries:
             now = self.state.clock()
             changed = []
             for key in keys:
-                if key not in self.state.deliveries:
+                before = self.state.deliveries.get(key)
+                if before is None or self._is_on_the_wire(before, now):
                     continue
-                before = self.state.deliveries[key]
                 notification = self._notification(key)
                 command = choose(notification, before, now)
                 if command and (events := decide(before, command, now)):
@@ -74,17 +78,39 @@ class MemoryDeliveries:
                         self._give_back(key)
             return changed
 
+    async def waiting(
+        self, tenant: str, type_: str, before: datetime, *, after: DeliveryKey | None = None, limit: int = 1000
+    ) -> Waiting:
+        """See the port."""
+        await asyncio.sleep(0)
+        keys = sorted((key for key in self.state.due if key.tenant == tenant), key=_in_order)
+        page = [key for key in keys if after is None or _in_order(key) > _in_order(after)][:limit]
+        found = tuple(
+            key
+            for key in page
+            if self.state.deliveries[key].status is Status.PENDING
+            and (one := self.state.notifications[key.tenant, key.notification_id]).type == type_
+            and one.created_at < before
+        )
+        return Waiting(keys=found, next=page[-1] if len(page) == limit else None)
+
     async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
         """See the port."""
         await asyncio.sleep(0)
         now = self.state.clock()
         return [key for key, place in self.state.due.items() if self._is_overdue(key, place, now)][:limit]
 
+    def _is_on_the_wire(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether a call of a worker with a living lease is under way."""
+        place = self.state.due.get(delivery.key)
+        return delivery.status is Status.SENDING and place is not None and (place.lease_until or now) > now
+
     def _is_overdue(self, key: DeliveryKey, place: Due, now: datetime) -> bool:
-        match self.state.deliveries[key].status:
+        delivery = self.state.deliveries[key]
+        match delivery.status:
             case Status.SENDING:
-                return place.lease_until is None or place.lease_until <= now
-            case Status.IN_DOUBT:
+                return not self._is_on_the_wire(delivery, now)
+            case Status.IN_DOUBT | Status.SENT:
                 return place.at is not None and place.at <= now
             case _:
                 return False
@@ -123,14 +149,17 @@ class MemoryDeliveries:
             return None
         notification = self._notification(lease.key)
         person = person_of(self.state, notification.user)
-        candidate = Candidate(notification=notification, delivery=before, person=person)
-        events = decide(before, gate(candidate, now), now)
+        board = self.state.board
+        candidate = Candidate(notification=notification, delivery=before, person=person, board=board)
+        command = gate(candidate, now)
+        events = decide(before, command, now)
         after = write(self.state, notification, before, events)
         if not any(isinstance(event, e.Began) for event in events):
             if lease.key in self.state.due:
                 self._give_back(lease.key)
             return None
         point = person.contacts[before.channel]
+        self.state.board = board.probed(command.route, destination(point.address), now)
         if point.cap:
             recent = (*point.recent, now)[-point.cap.count :]
             self.state.points[notification.user, before.channel] = evolve(point, recent=recent)
@@ -143,7 +172,19 @@ class MemoryDeliveries:
         held = self._holds(answer.lease)
         if answer.opt_out:
             suppress(self.state, answer.opt_out)
+        if not held and now >= answer.lease.until:
+            self._keep_late(before, answer.record, now)
         after = write(self.state, self._notification(key), before, decide(before, answer.record, now))
         if held and key in self.state.due:
             self._give_back(key)
         return after
+
+    def _keep_late(self, delivery: Delivery, record: Record, now: datetime) -> None:
+        key = (delivery.key.tenant, delivery.key.notification_id)
+        known = self.state.changes.get(key, ())
+        if change := late_answer(delivery, record, now, known):
+            self.state.changes[key] = (*known, change)
+
+
+def _in_order(key: DeliveryKey) -> tuple[UUID, int]:
+    return key.notification_id, key.no

@@ -1,17 +1,15 @@
-"""The event log in memory: one reader at a time, one shard for all."""
+"""The event log in memory: sharded, one reader per shard by lease."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
 
 from attrs import frozen
 
-from fn_notifications.adapters.memory.state import State
+from fn_notifications.adapters.memory.state import Shard, State
 from fn_notifications.application.errors import Conflict
-from fn_notifications.application.ports.eventlog import Entry
-
-_LEASE: Final = timedelta(seconds=30)
+from fn_notifications.application.ports.eventlog import LEASE, Backlog, Entry
 
 
 @frozen
@@ -21,44 +19,57 @@ class MemoryEventLog:
     state: State
 
     async def take(self, reader: str, limit: int) -> Sequence[Entry]:
-        """See the port."""
+        """See the port. Oldest first over all shards held."""
         async with self.state.lock:
             await asyncio.sleep(0)
             now = self.state.clock()
-            held = self.state.reader
-            if held and held[0] != reader and held[1] > now:
-                return []
-            self.state.reader = (reader, now + _LEASE)
-            return [
-                Entry(
-                    id=one.outward.id,
-                    topic=one.outward.topic,
-                    key=one.outward.key,
-                    at=one.outward.at,
-                    data=one.outward.data,
-                    shard=one.shard,
-                    position=one.position,
-                )
-                for one in self.state.log[self.state.published : self.state.published + limit]
-            ]
+            for shard in self.state.shards:
+                if shard.reader == reader or shard.lease_until is None or shard.lease_until <= now:
+                    shard.reader, shard.lease_until = reader, now + LEASE
+            held = [entry for shard in self._held(reader, now).values() for entry in islice(shard.waiting, limit)]
+            return sorted(held, key=lambda entry: entry.position)[:limit]
 
     async def published(self, reader: str, entries: Sequence[Entry]) -> None:
         """See the port."""
         async with self.state.lock:
             await asyncio.sleep(0)
-            if not self.state.reader or self.state.reader[0] != reader:
-                raise Conflict("another reader holds the log")
-            if entries:
-                self.state.published = max(self.state.published, entries[-1].position + 1)
+            for number, shard in self._held_of(reader, entries).items():
+                shard.published = max(entry.position for entry in entries if entry.shard == number)
+                shard.waiting[:] = [entry for entry in shard.waiting if entry.position > shard.published]
+
+    async def renew(self, reader: str, entries: Sequence[Entry]) -> None:
+        """See the port."""
+        async with self.state.lock:
+            await asyncio.sleep(0)
+            for shard in self._held_of(reader, entries).values():
+                shard.lease_until = self.state.clock() + LEASE
 
     async def release(self, reader: str) -> None:
         """See the port."""
         async with self.state.lock:
             await asyncio.sleep(0)
-            if self.state.reader and self.state.reader[0] == reader:
-                self.state.reader = None
+            for shard in self.state.shards:
+                if shard.reader == reader:
+                    shard.reader = shard.lease_until = None
 
-    async def backlog(self) -> int:
+    async def backlog(self) -> Backlog:
         """See the port."""
         await asyncio.sleep(0)
-        return len(self.state.log) - self.state.published
+        times = [entry.at for shard in self.state.shards for entry in shard.waiting]
+        oldest = min(times, default=None)
+        return Backlog(entries=len(times), oldest=oldest, lag=self.state.clock() - oldest if oldest else timedelta())
+
+    def _held(self, reader: str, now: datetime) -> Mapping[int, Shard]:
+        return {
+            number: shard
+            for number, shard in enumerate(self.state.shards)
+            if shard.reader == reader and shard.lease_until is not None and shard.lease_until > now
+        }
+
+    def _held_of(self, reader: str, entries: Sequence[Entry]) -> Mapping[int, Shard]:
+        """The shards of these, all held by this reader. Raises `Conflict`."""
+        held = self._held(reader, self.state.clock())
+        try:
+            return {entry.shard: held[entry.shard] for entry in entries}
+        except KeyError:
+            raise Conflict("another reader holds the log") from None

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from zlib import crc32
 
 from attrs import define, field
 
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.errors import Refused, Unavailable
 from fn_notifications.application.ports.events import Outgoing, Record
 
 Partition: TypeAlias = tuple[str, int]
 Start: TypeAlias = Literal["now", "earliest"] | datetime
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a message that is still taken."""
 
 
 class MemoryStream:
@@ -86,9 +89,11 @@ class MemoryStream:
             self._rebalance()
 
     def accept(self, message: Outgoing) -> None:
-        """Write one message of a publisher's. Raises `Unavailable` while down."""
+        """Write one message of a publisher's. Raises `Unavailable` while down, `Refused` when it is too large."""
         if self._room == 0:
             raise Unavailable("the stream is down")
+        if len(message.value) > LARGEST:
+            raise Refused("the message is too large")
         if self._room is not None:
             self._room -= 1
         self.append(message)

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from attrs import frozen
 
+from fn_notifications.adapters.memory.ledger import Accounts, day_at
 from fn_notifications.adapters.memory.state import State
-from fn_notifications.application.ports.history import DeadLetter, Ledger, Story, Unsettled
+from fn_notifications.application.ports.history import DeadLetter, Doubtful, Story, Unsettled
+from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
 
@@ -43,30 +47,53 @@ class MemoryHistory:
         ]
         return [self.state.whole(key) for key in sorted(keys, key=lambda key: key[1], reverse=True)[:limit]]
 
+    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
+        """See the port."""
+        await asyncio.sleep(0)
+        found = [one for one in self._in_doubt(tenant) if not held or one.due_at == one.expires_at]
+        found.sort(key=lambda one: (one.key.notification_id, one.key.no))
+        return [
+            Doubtful(type=self.state.notifications[tenant, one.key.notification_id].type, delivery=one)
+            for one in found[:limit]
+        ]
+
+    async def doubts(self, tenant: str) -> Mapping[Channel, int]:
+        """See the port."""
+        await asyncio.sleep(0)
+        return Counter(one.channel for one in self._in_doubt(tenant))
+
+    def _in_doubt(self, tenant: str) -> list[Delivery]:
+        owned = (one for key, one in self.state.deliveries.items() if key.tenant == tenant)
+        return [one for one in owned if one.status is Status.IN_DOUBT]
+
     async def dead_letters(self, tenant: str, limit: int) -> Sequence[DeadLetter]:
         """See the port."""
         await asyncio.sleep(0)
         letters = [letter for owner, letter in self.state.dead_letters if owner == tenant]
         return letters[: -limit - 1 : -1]
 
-    async def unsettled(self, horizon: timedelta) -> Unsettled:
+    async def unsettled(self, horizon: timedelta, waiting: Collection[Channel] = ()) -> Unsettled:
         """See the port."""
         await asyncio.sleep(0)
         soon = self.state.clock() + horizon
-        statuses = [(self.state.deliveries[key].status, place) for key, place in self.state.due.items()]
+        open_ = [(self.state.deliveries[key], place) for key, place in self.state.due.items()]
+        due = [one for one, place in open_ if place.at is not None and place.at <= soon]
+        waits = [one for one in due if one.status is Status.PENDING and one.channel in waiting]
         return Unsettled(
-            sending=sum(status is Status.SENDING for status, _ in statuses),
-            due_soon=sum(
-                status is not Status.SENDING and place.at is not None and place.at <= soon for status, place in statuses
-            ),
-            unpublished=len(self.state.log) - self.state.published,
+            sending=sum(one.status is Status.SENDING for one, _ in open_),
+            due_soon=sum(one.status in (Status.PENDING, Status.IN_DOUBT) for one in due) - len(waits),
+            waiting=len(waits),
+            unpublished=sum(len(shard.waiting) for shard in self.state.shards),
             unapplied=len(self.state.inbox),
         )
 
-    async def ledger(self, tenant: str) -> Ledger:
+    async def ledger(self, tenant: str, days: int | None = None) -> Ledger:
         """See the port."""
         await asyncio.sleep(0)
-        statuses = Counter(
-            one.status for one in self.state.deliveries.values() if one.status and one.key.tenant == tenant
-        )
-        return Ledger(events=dict(self.state.outcomes), deliveries=dict(statuses))
+        since = 0 if days is None else day_at(self.state.clock()) - days + 1
+        return Accounts(self.state, tenant, since).ledger()
+
+    async def taken_from(self, tenant: str, topics: Collection[str]) -> frozenset[str]:
+        """See the port."""
+        await asyncio.sleep(0)
+        return frozenset(topic for topic in topics if (tenant, topic) in self.state.topics)

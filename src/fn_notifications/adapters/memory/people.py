@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from fn_notifications.adapters.memory.state import State
 from fn_notifications.application.errors import Conflict
 from fn_notifications.application.ports.people import Dossier, Loaded, OptOut
-from fn_notifications.domain.address import Channel
+from fn_notifications.domain.address import Address, Channel
 from fn_notifications.domain.preferences import (
     ContactPoint,
     Person,
@@ -35,22 +35,29 @@ def store_profiles(state: State, profiles: Sequence[Profile]) -> None:
         if (held.version if held else 0) != profile.version:
             raise Conflict("a profile has changed since it was read")
     for profile in profiles:
+        was_on = _on(state.profiles.get(profile.user, profile))
         state.profiles[profile.user] = evolve(profile, version=profile.version + 1)
         for channel in state.channels:
-            _store_point(state, profile, channel)
+            _store_point(state, profile, channel, switched=_on(profile) is not was_on)
         _wake(state, profile.user)
 
 
-def _store_point(state: State, profile: Profile, channel: Channel) -> None:
+def _on(profile: Profile) -> bool:
+    return profile.get("global_enabled") is not False
+
+
+def _store_point(state: State, profile: Profile, channel: Channel, *, switched: bool) -> None:
+    """`switched`: the person turned everything off or on, which is a change of consent on every channel."""
     new = contact_point(profile, channel, state.channels[channel].address)
-    old = state.points.get((profile.user, channel), ContactPoint(channel=channel))
+    held = state.points.get((profile.user, channel))
+    old = held or ContactPoint(channel=channel)
     new = evolve(
         new,
         suppression=_suppression(state, profile.user.tenant, new),
         epoch=old.epoch,
         recent=old.recent if new.cap else (),
     )
-    if new != old:
+    if new != old or (held and switched):
         state.points[profile.user, channel] = evolve(new, epoch=old.epoch + 1)
 
 
@@ -112,6 +119,16 @@ class MemoryPeople:
                 for user in users
             },
         )
+
+    async def sharing(self, tenant: str, channel: Channel, address: Address, limit: int) -> Sequence[UserRef]:
+        """See the port."""
+        await asyncio.sleep(0)
+        at_it = [
+            user
+            for (user, of), point in self.state.points.items()
+            if (user.tenant, of) == (tenant, channel) and point.address and point.address.lookup == address.lookup
+        ]
+        return sorted(at_it, key=lambda user: user.user_id)[:limit]
 
     async def save(self, profiles: Sequence[Profile]) -> None:
         """See the port."""

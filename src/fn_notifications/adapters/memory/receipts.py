@@ -12,6 +12,7 @@ from fn_notifications.application.ports.people import OptOut
 from fn_notifications.application.ports.receipts import Applied, Judge
 from fn_notifications.domain.delivery import DeliveryKey, decide
 from fn_notifications.domain.identity import parse_attempt_id
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.receipts import CAUSES, Receipt, ReceiptKind
 
 
@@ -31,21 +32,35 @@ class MemoryReceipts:
                 key = (receipt.provider, receipt.key)
                 if key not in self.state.receipt_keys:
                     self.state.receipt_keys.add(key)
+                    if parse_attempt_id(receipt.attempt_id or "") is None:
+                        self.state.nameless[key] = self.state.clock()
                     self.state.inbox.append(Inboxed(receipt=receipt, received_at=self.state.clock()))
                     new += 1
+            self.state.reported += new
             return new
+
+    async def reporting(self) -> frozenset[str]:
+        """See the port."""
+        await asyncio.sleep(0)
+        return frozenset(provider for provider, _ in self.state.receipt_keys)
 
     async def apply(self, limit: int, judge: Judge) -> Applied:
         """See the port."""
         async with self.state.lock:
             await asyncio.sleep(0)
             batch, rest = self.state.inbox[:limit], self.state.inbox[limit:]
+            doubtful = {key for key, one in self.state.deliveries.items() if one.status is Status.IN_DOUBT}
             waiting = [one for one in batch if not self._apply(one.receipt, judge)]
             parked = [one for one in waiting if self.state.clock() - one.received_at >= EARLY]
             waiting = [one for one in waiting if one not in parked]
             # Those that wait go behind the others, or a full page of them would starve the rest.
             self.state.inbox[:] = [*rest, *waiting]
-            return Applied(applied=len(batch) - len(waiting) - len(parked), waiting=len(waiting), parked=len(parked))
+            return Applied(
+                applied=len(batch) - len(waiting) - len(parked),
+                waiting=len(waiting),
+                parked=len(parked),
+                resolved=sum(self.state.deliveries[key].status is not Status.IN_DOUBT for key in doubtful),
+            )
 
     def _apply(self, receipt: Receipt, judge: Judge) -> bool:
         """Whether it could be applied: a report about an address alone always can."""

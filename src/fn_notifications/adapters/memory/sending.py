@@ -75,6 +75,15 @@ class MemoryMailbox:
         self._received.append(delivered)
         return len(self._received)
 
+    def report(self, number: int, status: str) -> None:
+        """Say what became of message `number`, counted from 1: `delivered` or `failed`."""
+        self._received[number - 1] = evolve(self._received[number - 1], status=status)
+
+
+def provider_id(number: int) -> str:
+    """What the provider calls the message that it received as its `number`th."""
+    return f"memory-{number}"
+
 
 @frozen(eq=False)
 class MemorySender:
@@ -100,7 +109,7 @@ class MemorySender:
         if word == "hang":
             await asyncio.sleep(self._deadline)
         if outcome.kind is OutcomeKind.ACCEPTED:
-            return Outcome(kind=OutcomeKind.ACCEPTED, provider_id=f"memory-{number}")
+            return Outcome(kind=OutcomeKind.ACCEPTED, provider_id=provider_id(number))
         return outcome
 
     def _scripted(self, to: Address) -> tuple[str, Outcome]:

@@ -32,6 +32,7 @@ class MemoryTelemetry:
     redaction: Redaction = field(factory=Redaction)
     counts: dict[_Key, int] = field(factory=dict, init=False, repr=False)
     observations: dict[_Key, list[float]] = field(factory=dict, init=False, repr=False)
+    levels: dict[_Key, float] = field(factory=dict, init=False, repr=False)
     lines: deque[Line] = field(factory=lambda: deque(maxlen=10_000), init=False, repr=False)
     """The latest, oldest first."""
     _labels: Labels = field(init=False, repr=False)
@@ -53,6 +54,12 @@ class MemoryTelemetry:
             if measurable(value):
                 self.observations.setdefault(self._key(name, labels), []).append(value)
 
+    def gauge(self, name: str, value: float, **labels: Label) -> None:
+        """See `Telemetry`."""
+        with suppress(Exception):
+            if measurable(value):
+                self.levels[self._key(name, labels)] = value
+
     def log(self, level: str, event: str, **fields: Label) -> None:
         """See `Telemetry`."""
         said = {name: self.redaction.text(value, _LONGEST_FIELD) for name, value in fields.items()}
@@ -69,7 +76,11 @@ class MemoryTelemetry:
         for (name, labels), values in self.observations.items():
             samples += [Sample(f"{name}.count", dict(labels), len(values))]
             samples += [Sample(f"{name}.sum", dict(labels), sum(values))]
-        return samples
+        return samples + [Sample(name, dict(labels), value) for (name, labels), value in self.levels.items()]
+
+    def level(self, name: str, **labels: Label) -> float | None:
+        """How high something stands; None when nobody has said."""
+        return self.levels.get(self._key(name, labels))
 
     def _key(self, name: str, labels: Mapping[str, Label]) -> _Key:
         return name, tuple(sorted(self._labels.of(name, labels).items()))

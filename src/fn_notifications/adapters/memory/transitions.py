@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from attrs import evolve as changed
 
 from fn_notifications.adapters.memory.state import Due, State
-from fn_notifications.application.outward import outward
-from fn_notifications.application.ports.history import Change
+from fn_notifications.application.changes import second_thoughts
+from fn_notifications.application.outward import transitions
 from fn_notifications.domain import events as e
 from fn_notifications.domain.delivery import Delivery
-from fn_notifications.domain.identity import shard_of
-from fn_notifications.domain.lifecycle import OPEN, RELEASING
+from fn_notifications.domain.lifecycle import RELEASING
 from fn_notifications.domain.notification import Notification
-
-_SECOND_THOUGHTS = (e.Deferred, e.Skipped, e.Expired, e.Cancelled, e.Resent, e.Held, e.Unconfirmed, e.Retried)
 
 
 def write(state: State, notification: Notification, before: Delivery, events: Sequence[e.Event]) -> Delivery:
@@ -21,21 +18,10 @@ def write(state: State, notification: Notification, before: Delivery, events: Se
     after = before.with_events(events)
     key = (before.key.tenant, before.key.notification_id)
     state.deliveries[before.key] = after
-    for entry in outward(notification, before, events):
-        state.append(entry, shard_of(notification.user.tenant, notification.user.user_id))
-    thoughts = tuple(
-        Change(
-            at=event.at,
-            delivery_no=before.key.no,
-            event=type(event).__name__.lower(),
-            reason=getattr(event, "reason", None),
-            until=getattr(event, "until", None),
-        )
-        for event in events
-        if isinstance(event, _SECOND_THOUGHTS)
-    )
-    state.changes[key] = (*state.changes.get(key, ()), *thoughts)
-    if after.status not in OPEN:
+    for one in transitions(notification, before, events):
+        state.keep(one, notification.user)
+    state.changes[key] = (*state.changes.get(key, ()), *second_thoughts(before.key.no, events))
+    if not after.queued:
         state.due.pop(before.key, None)
     else:
         place = state.due.get(before.key)

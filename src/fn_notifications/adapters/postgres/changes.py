@@ -1,6 +1,6 @@
 """Writing down what became of deliveries, with everything that follows: attempts, queue, event log, released keys."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,26 +11,15 @@ from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
 from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
 from fn_notifications.adapters.postgres.queue import Place, new_place
 from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change
-from fn_notifications.application.outward import Outward, outward
+from fn_notifications.application.changes import second_thoughts
+from fn_notifications.application.outward import Transition, transitions
+from fn_notifications.application.ports.eventlog import SHARDS
+from fn_notifications.application.ports.history import Change
 from fn_notifications.domain import events as e
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.identity import shard_of
-from fn_notifications.domain.lifecycle import OPEN, RELEASING
+from fn_notifications.domain.lifecycle import RELEASING
 from fn_notifications.domain.notification import Notification
-
-SHARDS: Final = 16
-"""Of the event log."""
-
-_SECOND_THOUGHTS: Final = (
-    e.Deferred,
-    e.Skipped,
-    e.Expired,
-    e.Cancelled,
-    e.Resent,
-    e.Held,
-    e.Unconfirmed,
-    e.Retried,
-)
 
 # Every row is found through a primary key, whatever the statistics: upserts have no plan to go wrong, and what is
 # deleted is looked up first.
@@ -74,8 +63,8 @@ WITH changed AS (
             WHERE q.tenant = i.tenant AND q.notification_id = i.notification_id AND q.no = i.no LIMIT 1
         ) AS q))
 )
-INSERT INTO event_log (shard, id, topic, key, at, data)
-SELECT shard, id, topic, key, at, data
+INSERT INTO event_log (shard, tenant, notification_id, no, version, status, attempts, at, topic, key, data)
+SELECT shard, tenant, notification_id, no, version, status, attempts, at, topic, key, data
 FROM json_populate_recordset(NULL::event_log, %(log)s)
 """
 
@@ -107,6 +96,8 @@ class Changed:
     """Before it; None when it was settled already."""
     freed: bool = False
     """Whether whoever leased it is done with it."""
+    late: tuple[Change, ...] = ()
+    """Answers that came when their lease was lost."""
 
     def then(self, events: tuple[e.Event, ...], *, freed: bool = False) -> "Changed":
         """The same with more events."""
@@ -114,7 +105,7 @@ class Changed:
         return evolve(self, events=(*self.events, *events), after=after, freed=self.freed or freed)
 
     def place_after(self, now: datetime) -> Place:
-        """Where the delivery, which is open, stands in the queue from now on."""
+        """Where the delivery, which is queued, stands from now on."""
         if self.place is None:
             return new_place(self.notification, self.after, now)
         return self.place.moved(self.after, now, freed=self.freed)
@@ -133,10 +124,10 @@ async def write(connection: Connection, changes: Sequence[Changed], now: datetim
     await execute(
         connection,
         _WRITE,
-        deliveries=[delivery_row(one.after, _second_thoughts(one.events)) for one in changes],
+        deliveries=[delivery_row(one.after, _packed_changes(one)) for one in changes],
         attempts=[row for one in changes for row in _attempt_rows(one)],
-        places=[one.place_after(now).row() for one in changes if one.after.status in OPEN],
-        settled=[key_row(one.after.key) for one in changes if one.after.status not in OPEN],
+        places=[one.place_after(now).row() for one in changes if one.after.queued],
+        settled=[key_row(one.after.key) for one in changes if not one.after.queued],
         log=[row for one in changes for row in _log_rows(one)],
     )
     ended = {(one.before.key.tenant, one.notification.id): one.notification for one in changes if _ended(one)}
@@ -144,20 +135,23 @@ async def write(connection: Connection, changes: Sequence[Changed], now: datetim
         await _release_keys(connection, [ended[key] for key in sorted(ended)], now)
 
 
-def log_row(entry: Outward, tenant: str) -> dict[str, Any]:
-    """An outward event for the log, in its user's shard."""
+def log_row(one: Transition, notification: Notification) -> dict[str, Any]:
+    """An event for the log, in its user's shard."""
     return {
-        "shard": shard_of(tenant, entry.key) % SHARDS,
-        "id": entry.id,
-        "topic": entry.topic,
-        "key": entry.key,
-        "at": entry.at,
-        "data": entry.data,
+        **key_row(one.key),
+        "shard": shard_of(notification.user.tenant, notification.user.user_id) % SHARDS,
+        "version": one.version,
+        "status": one.status,
+        "attempts": one.attempts,
+        "at": one.at,
+        "topic": one.topic,
+        "key": one.user_id,
+        "data": one.told or None,
     }
 
 
-def _second_thoughts(events: Iterable[e.Event]) -> list[Any]:
-    return [packed_change(event) for event in events if isinstance(event, _SECOND_THOUGHTS)]
+def _packed_changes(one: Changed) -> list[Any]:
+    return [packed_change(change) for change in (*one.late, *second_thoughts(one.before.key.no, one.events))]
 
 
 def _attempt_rows(one: Changed) -> list[dict[str, Any]]:
@@ -170,7 +164,7 @@ def _attempt_rows(one: Changed) -> list[dict[str, Any]]:
 
 
 def _log_rows(one: Changed) -> list[dict[str, Any]]:
-    return [log_row(entry, one.before.key.tenant) for entry in outward(one.notification, one.before, one.events)]
+    return [log_row(each, one.notification) for each in transitions(one.notification, one.before, one.events)]
 
 
 def _ended(one: Changed) -> bool:

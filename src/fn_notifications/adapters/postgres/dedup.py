@@ -73,5 +73,6 @@ def _row(key: Held, kept: Sequence[Kept], now: datetime) -> dict[str, Any]:
         "type": key.type,
         "key": key.key,
         "kept": remembered,
-        "seen": now,
+        # A day, so that asking again on the same one moves no index entry.
+        "seen": now.replace(hour=0, minute=0, second=0, microsecond=0),
     }

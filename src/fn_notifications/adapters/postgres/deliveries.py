@@ -2,21 +2,24 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress as ignored
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, store_time
+from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
 from fn_notifications.adapters.postgres.beginning import begin
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
-from fn_notifications.adapters.postgres.rows import key_of, key_row
+from fn_notifications.adapters.postgres.rows import change_of, key_of, key_row
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import suppress
-from fn_notifications.application.ports.deliveries import Answer, Begun, Choice, Gate, Lease
+from fn_notifications.application.changes import late_answer
+from fn_notifications.application.ports.deliveries import Answer, Begun, Choice, Gate, Lease, Waiting
 from fn_notifications.domain import events as e
 from fn_notifications.domain.address import Channel
+from fn_notifications.domain.commands import Record
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
 
@@ -26,7 +29,7 @@ _PROMOTED: Final = 1000
 # The row locks of the inner SELECT hold until the end of the transaction, so no row moves before it is updated; SKIP
 # LOCKED keeps claims from ever waiting, for each other or for anybody.
 _PROMOTE: Final = """
-UPDATE due SET ready = true, lease_until = NULL, worker = NULL
+UPDATE due SET ready = true, lease_until = NULL, worker = NULL, held = false
 WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM due
     WHERE NOT ready AND status = 'pending' AND coalesce(lease_until, due_at) <= (SELECT fn_now())
@@ -45,9 +48,9 @@ WITH taken AS (
             WHERE q.ready AND q.channel = i.channel
             ORDER BY q.priority, q.rank, q.due_at LIMIT i.wanted FOR UPDATE SKIP LOCKED
         ) AS q))
-    RETURNING tenant, notification_id, no, channel, token, priority, rank, due_at
+    RETURNING tenant, notification_id, no, channel, token, lease_until, priority, rank, due_at
 )
-SELECT tenant, notification_id, no, channel, token FROM taken ORDER BY priority, rank, due_at
+SELECT tenant, notification_id, no, channel, token, lease_until FROM taken ORDER BY priority, rank, due_at
 """
 
 _RELEASE: Final = """
@@ -63,9 +66,23 @@ WHERE ctid = ANY (ARRAY(
     ) AS q))
 """
 
+_WAITING: Final = """
+SELECT q.tenant, q.notification_id, q.no, coalesce(q.status = 'pending' AND n.fits, false) AS fits
+FROM (
+    SELECT tenant, notification_id, no, status FROM due
+    WHERE tenant = %(tenant)s AND (notification_id, no) > (%(after)s::uuid, %(no)s::smallint)
+    ORDER BY tenant, notification_id, no LIMIT %(limit)s
+) AS q
+LEFT JOIN LATERAL (
+    SELECT n.type = %(type)s AND n.created_at < %(before)s::timestamptz AS fits FROM notifications n
+    WHERE n.tenant = q.tenant AND n.id = q.notification_id LIMIT 1
+) AS n ON true
+ORDER BY q.notification_id, q.no
+"""
+
 _OVERDUE: Final = """
 SELECT q.tenant, q.notification_id, q.no
-FROM (VALUES ('sending'), ('in_doubt')) AS s (status)
+FROM (VALUES ('sending'), ('in_doubt'), ('sent')) AS s (status)
 CROSS JOIN LATERAL (
     SELECT * FROM due q
     WHERE NOT q.ready AND q.status = s.status AND coalesce(q.lease_until, q.due_at) <= (SELECT fn_now())
@@ -89,7 +106,10 @@ class PostgresDeliveries:
         async def work(connection: Connection) -> Sequence[Lease]:
             await execute(connection, _PROMOTE, limit=_PROMOTED)
             rows = await fetch(connection, _CLAIM, wanted=lanes, lease=lease.total_seconds(), worker=worker)
-            return [Lease(key=key_of(row), channel=Channel(row.channel), token=row.token) for row in rows]
+            return [
+                Lease(key=key_of(row), channel=Channel(row.channel), token=row.token, until=row.lease_until)
+                for row in rows
+            ]
 
         return await self.database.run(work) if lanes else []
 
@@ -126,10 +146,12 @@ class PostgresDeliveries:
 
         async def work(connection: Connection) -> Sequence[Delivery]:
             places = await aggregates.lock(connection, keys)
-            wholes = await aggregates.read(connection, _notifications(places), opened=True)
+            wholes = await aggregates.read(connection, _notifications(places), opened=False)
             now = await store_time(connection)
             changes = []
             for key, place in places.items():
+                if place and place.on_the_wire(now):
+                    continue
                 change = unchanged(wholes[key.tenant, key.notification_id], key, place)
                 command = choose(change.notification, change.before, now)
                 if command and (events := decide(change.before, command, now)):
@@ -139,6 +161,30 @@ class PostgresDeliveries:
 
         aggregates = Aggregates(self.seals)
         return await self.database.run(work) if keys else []
+
+    async def waiting(
+        self, tenant: str, type_: str, before: datetime, *, after: DeliveryKey | None = None, limit: int = 1000
+    ) -> Waiting:
+        """See the port."""
+        last, no = (after.notification_id, after.no) if after else (UUID(int=0), 0)
+
+        async def work(connection: Connection) -> Waiting:
+            rows = await fetch(
+                connection,
+                _WAITING,
+                tenant=tenant,
+                type=type_,
+                before=before.isoformat(),
+                after=str(last),
+                no=no,
+                limit=limit,
+            )
+            return Waiting(
+                keys=tuple(key_of(row) for row in rows if row.fits),
+                next=key_of(rows[-1]) if len(rows) == limit else None,
+            )
+
+        return await self.database.run(work)
 
     async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
         """See the port."""
@@ -160,16 +206,25 @@ class PostgresDeliveries:
             if key not in places:
                 continue
             place, whole = places[key], wholes[key.tenant, key.notification_id]
-            freed = place is not None and place.token == answer.lease.token
+            held = place is not None and place.leased(answer.lease.token)
             change = changes.get(key) or unchanged(whole, key, place)
+            if not held and now >= answer.lease.until:
+                change = _with_late_answer(change, whole, answer.record, now)
             events: tuple[e.Event, ...] = ()
             with ignored(IllegalTransition):
                 events = decide(change.after, answer.record, now)
-            changes[key] = change.then(events, freed=freed)
+            changes[key] = change.then(events, freed=held)
             states.append(changes[key].after)
         await suppress(connection, self.seals, [answer.opt_out for answer in answers if answer.opt_out])
-        await write(connection, [one for one in changes.values() if one.events or one.freed], now)
+        await write(connection, [one for one in changes.values() if one.events or one.freed or one.late], now)
         return states
+
+
+def _with_late_answer(change: Changed, whole: Whole, record: Record, now: datetime) -> Changed:
+    no = change.before.key.no
+    known = [change_of(row.no, packed) for row in whole.rows if row.no == no for packed in row.changes or ()]
+    late = late_answer(change.after, record, now, [*known, *change.late])
+    return evolve(change, late=(*change.late, late)) if late else change
 
 
 def _notifications(keys: Collection[DeliveryKey]) -> list[NotificationKey]:

@@ -1,6 +1,6 @@
 """Looking back, in PostgreSQL. Each answer shows one moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -9,13 +9,15 @@ from attrs import evolve, frozen
 
 from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole
 from fn_notifications.adapters.postgres.eventlog import BACKLOG
+from fn_notifications.adapters.postgres.ledger import read_ledger
 from fn_notifications.adapters.postgres.pool import Connection, Database, fetch
 from fn_notifications.adapters.postgres.receipts import receipt_of
-from fn_notifications.adapters.postgres.rows import change_of, decisions_of
+from fn_notifications.adapters.postgres.rows import change_of, decisions_of, key_of
 from fn_notifications.adapters.postgres.sealing import Seals
-from fn_notifications.application.ports.history import DeadLetter, Ledger, Story, Unsettled
-from fn_notifications.application.ports.intake import DeadReason, EventOutcome, Position
-from fn_notifications.domain.lifecycle import Status
+from fn_notifications.application.ports.history import DeadLetter, Doubtful, Story, Unsettled
+from fn_notifications.application.ports.intake import DeadReason, Position
+from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.notification import Notification
 
 _DECISIONS: Final = """
@@ -42,27 +44,39 @@ SELECT id FROM notifications WHERE tenant = %(tenant)s AND user_id = %(user_id)s
 """
 
 _DEAD: Final = """
-SELECT id, reason, detail, topic, partition, "offset", at
+SELECT id, reason, detail, topic, partition, "offset", at, replayed_at
 FROM dead_letters WHERE tenant = %(tenant)s ORDER BY id DESC LIMIT %(limit)s
 """
 
 _UNSETTLED: Final = """
 SELECT count(*) FILTER (WHERE status = 'sending') AS sending,
-       count(*) FILTER (WHERE status <> 'sending'
-                        AND due_at <= (SELECT fn_now()) + make_interval(secs => %(horizon)s)) AS due_soon
-FROM due
+       count(*) FILTER (WHERE status IN ('pending', 'in_doubt') AND soon AND NOT waits) AS due_soon,
+       count(*) FILTER (WHERE soon AND waits) AS waiting
+FROM (
+    SELECT status, due_at <= (SELECT fn_now()) + make_interval(secs => %(horizon)s) AS soon,
+           status = 'pending' AND channel IN (
+               SELECT w.channel FROM json_to_recordset(%(waiting)s) AS w (channel text)) AS waits
+    FROM due
+) AS q
+"""
+
+_DOUBTFUL: Final = """
+SELECT tenant, notification_id, no FROM due
+WHERE NOT ready AND status = 'in_doubt' AND tenant = %(tenant)s AND (due_at = expires_at OR NOT %(held)s)
+ORDER BY notification_id, no LIMIT %(limit)s
+"""
+
+_DOUBTS: Final = """
+SELECT channel, count(*) AS deliveries FROM due
+WHERE NOT ready AND status = 'in_doubt' AND tenant = %(tenant)s GROUP BY channel
 """
 
 _UNAPPLIED: Final = "SELECT count(*) AS unapplied FROM receipts WHERE look_at IS NOT NULL"
 
-_EVENTS: Final = """
-SELECT c.key AS outcome, sum(c.value::bigint)::bigint AS events
-FROM intake i CROSS JOIN LATERAL jsonb_each_text(i.counts) AS c
-WHERE i.tenant = %(tenant)s GROUP BY c.key
-"""
-
-_DELIVERIES: Final = """
-SELECT status, count(*) AS deliveries FROM deliveries WHERE tenant = %(tenant)s GROUP BY status
+_TAKEN_FROM: Final = """
+SELECT t.topic
+FROM json_to_recordset(%(topics)s) AS t (topic text)
+CROSS JOIN LATERAL (SELECT 1 FROM intake i WHERE i.tenant = %(tenant)s AND i.topic = t.topic LIMIT 1) AS i
 """
 
 
@@ -108,6 +122,30 @@ class PostgresHistory:
 
         return await self.database.run(work, snapshot=True)
 
+    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
+        """See the port."""
+
+        async def work(connection: Connection) -> Sequence[Doubtful]:
+            rows = await fetch(connection, _DOUBTFUL, tenant=tenant, limit=limit, held=held)
+            keys = [key_of(row) for row in rows]
+            ids = [(tenant, key.notification_id) for key in keys]
+            wholes = await Aggregates(self.seals).read(connection, ids, opened=False)
+            return [
+                Doubtful(type=notification.type, delivery=notification.deliveries[key.no - 1])
+                for key in keys
+                for notification in [wholes[tenant, key.notification_id].notification]
+            ]
+
+        return await self.database.run(work, snapshot=True)
+
+    async def doubts(self, tenant: str) -> Mapping[Channel, int]:
+        """See the port."""
+
+        async def work(connection: Connection) -> Mapping[Channel, int]:
+            return {Channel(row.channel): row.deliveries for row in await fetch(connection, _DOUBTS, tenant=tenant)}
+
+        return await self.database.run(work)
+
     async def dead_letters(self, tenant: str, limit: int) -> Sequence[DeadLetter]:
         """See the port."""
 
@@ -119,40 +157,43 @@ class PostgresHistory:
                     position=Position(topic=row.topic, partition=row.partition, offset=row.offset),
                     at=row.at,
                     detail=row.detail,
+                    replayed_at=row.replayed_at,
                 )
                 for row in await fetch(connection, _DEAD, tenant=tenant, limit=limit)
             ]
 
         return await self.database.run(work, snapshot=True)
 
-    async def unsettled(self, horizon: timedelta) -> Unsettled:
+    async def unsettled(self, horizon: timedelta, waiting: Collection[Channel] = ()) -> Unsettled:
         """See the port."""
 
         async def work(connection: Connection) -> Unsettled:
-            (open_,) = await fetch(connection, _UNSETTLED, horizon=horizon.total_seconds())
+            channels = [{"channel": channel} for channel in waiting]
+            (open_,) = await fetch(connection, _UNSETTLED, horizon=horizon.total_seconds(), waiting=channels)
             (log,) = await fetch(connection, BACKLOG)
             (inbox,) = await fetch(connection, _UNAPPLIED)
             return Unsettled(
                 sending=open_.sending,
                 due_soon=open_.due_soon,
+                waiting=open_.waiting,
                 unpublished=log.entries,
                 unapplied=inbox.unapplied,
             )
 
         return await self.database.run(work, snapshot=True)
 
-    async def ledger(self, tenant: str) -> Ledger:
+    async def ledger(self, tenant: str, days: int | None = None) -> Ledger:
+        """See the port."""
+        return await read_ledger(self.database, tenant, days)
+
+    async def taken_from(self, tenant: str, topics: Collection[str]) -> frozenset[str]:
         """See the port."""
 
-        async def work(connection: Connection) -> Ledger:
-            events = await fetch(connection, _EVENTS, tenant=tenant)
-            deliveries = await fetch(connection, _DELIVERIES, tenant=tenant)
-            return Ledger(
-                events={EventOutcome(row.outcome): row.events for row in events},
-                deliveries={Status(row.status): row.deliveries for row in deliveries},
-            )
+        async def work(connection: Connection) -> frozenset[str]:
+            asked = [{"topic": topic} for topic in topics]
+            return frozenset(row.topic for row in await fetch(connection, _TAKEN_FROM, tenant=tenant, topics=asked))
 
-        return await self.database.run(work, snapshot=True)
+        return await self.database.run(work)
 
 
 async def _decided(connection: Connection, wholes: Mapping[NotificationKey, Whole]) -> list[Notification]:

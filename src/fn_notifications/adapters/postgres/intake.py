@@ -1,63 +1,58 @@
 """Storing planned events in PostgreSQL: one transaction for all that a batch comes to."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
 from fn_notifications.adapters.postgres.aggregates import sealed_place, store_time
+from fn_notifications.adapters.postgres.changes import log_row
 from fn_notifications.adapters.postgres.dead_letters import store_dead
 from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
 from fn_notifications.adapters.postgres.people import PostgresPeople
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
-from fn_notifications.adapters.postgres.queue import awaits_contact, new_place
-from fn_notifications.adapters.postgres.rows import delivery_row, notification_row, packed_decisions
+from fn_notifications.adapters.postgres.quarantine import settle, still_held, store_held
+from fn_notifications.adapters.postgres.queue import awaits_contact
+from fn_notifications.adapters.postgres.ranks import take_turns
+from fn_notifications.adapters.postgres.received import add_received, correct_received
+from fn_notifications.adapters.postgres.rows import Row, delivery_row, notification_row, packed_decisions
 from fn_notifications.adapters.postgres.sealing import Seals
+from fn_notifications.application.outward import planned
 from fn_notifications.application.ports.intake import (
     Batch,
     DeadEvent,
     DeadReason,
     Event,
     EventOutcome,
-    Proposal,
     Report,
+    Volume,
 )
-from fn_notifications.domain.deduplication import Kept, duplicate_of
-from fn_notifications.domain.lifecycle import OPEN, RELEASING
+from fn_notifications.application.sieve import Flow, Sieve, flow_of
+from fn_notifications.application.taken import taken
+from fn_notifications.domain.deduplication import Kept
+from fn_notifications.domain.lifecycle import OPEN
 from fn_notifications.domain.notification import Notification
-from fn_notifications.domain.reasons import Reason
-
-Lane = tuple[str, str]
-"""User id and channel."""
+from fn_notifications.domain.quarantine import REMEMBERED
 
 _IDENTIFY: Final = """
 INSERT INTO event_identities (tenant, identity, digest, at)
-SELECT tenant, identity, digest, (SELECT fn_now()) FROM json_populate_recordset(NULL::event_identities, %(events)s)
+SELECT tenant, identity, digest, %(now)s::timestamptz FROM json_populate_recordset(NULL::event_identities, %(events)s)
 ON CONFLICT (tenant, identity) DO NOTHING
 RETURNING identity
 """
 
 _KNOWN: Final = """
-SELECT e.identity, e.digest
+SELECT e.identity, e.digest, ARRAY(
+    SELECT coalesce(r.notification_id, r.duplicate_of) FROM requests r
+    WHERE r.tenant = i.tenant AND r.identity = i.identity AND coalesce(r.notification_id, r.duplicate_of) IS NOT NULL
+    ORDER BY r.user_id, r.type
+) AS became
 FROM json_populate_recordset(NULL::event_identities, %(events)s) AS i
 CROSS JOIN LATERAL (
     SELECT * FROM event_identities e WHERE e.tenant = i.tenant AND e.identity = i.identity LIMIT 1
 ) AS e
-"""
-
-_LANES: Final = """
-SELECT i.user_id, i.channel, q.waiting, coalesce(p.reachable, false) AS reachable
-FROM json_to_recordset(%(lanes)s) AS i (tenant text, user_id text, channel text)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting FROM due q
-    WHERE q.tenant = i.tenant AND q.user_id = i.user_id AND q.channel = i.channel
-) AS q
-LEFT JOIN LATERAL (
-    SELECT p.lookup IS NOT NULL AS reachable FROM contact_points p
-    WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel LIMIT 1
-) AS p ON true
 """
 
 _NOTIFICATIONS: Final = """
@@ -84,15 +79,47 @@ WITH delivered AS (
     SELECT tenant, notification_id, no, user_id, channel, priority, rank, due_at, expires_at, status, awaits_contact,
            ready
     FROM json_populate_recordset(NULL::due, %(places)s)
-), asked AS (
-    INSERT INTO requests (tenant, identity, user_id, type, notification_id, duplicate_of, outcome, decisions)
-    SELECT tenant, identity, user_id, type, notification_id, duplicate_of, outcome, decisions
-    FROM json_populate_recordset(NULL::requests, %(requests)s)
-    ON CONFLICT (tenant, identity, user_id, type) DO NOTHING
+), turned AS (
+    INSERT INTO turns AS t (channel, priority, tenant, type, last, furthest)
+    SELECT channel, priority, tenant, type, last, furthest FROM json_populate_recordset(NULL::turns, %(turns)s)
+    ON CONFLICT (channel, priority, tenant, type) DO UPDATE SET
+        last = excluded.last, furthest = greatest(t.furthest, excluded.furthest)
+), logged AS (
+    INSERT INTO event_log (shard, tenant, notification_id, no, version, status, attempts, at)
+    SELECT shard, tenant, notification_id, no, version, status, attempts, at
+    FROM json_populate_recordset(NULL::event_log, %(log)s)
 )
-INSERT INTO intake (tenant, topic, partition, first_offset, last_offset, at, counts)
-SELECT tenant, topic, partition, first_offset, last_offset, (SELECT fn_now()), counts
+INSERT INTO intake
+    (tenant, topic, partition, first_offset, last_offset, at, counts, events, identities, dead_letters, held, made)
+SELECT tenant, topic, partition, first_offset, last_offset, %(now)s::timestamptz, counts, events, identities,
+       dead_letters, held, made
 FROM json_populate_recordset(NULL::intake, %(intake)s)
+"""
+
+_VOLUMES: Final = """
+INSERT INTO volumes AS v (tenant, type, hour, amount, recent)
+SELECT tenant, type, date_trunc('hour', %(now)s::timestamptz), amount, '{}'
+FROM json_populate_recordset(NULL::volumes, %(volumes)s)
+ON CONFLICT (tenant, type) DO UPDATE SET
+    recent = CASE WHEN v.hour >= excluded.hour THEN v.recent ELSE (
+        array_fill(0::bigint, ARRAY[least(extract(epoch FROM excluded.hour - v.hour)::int / 3600, %(most)s) - 1])
+        || v.amount || v.recent)[1:%(most)s] END,
+    amount = CASE WHEN v.hour >= excluded.hour THEN v.amount + excluded.amount ELSE excluded.amount END,
+    hour = greatest(v.hour, excluded.hour)
+RETURNING v.type, v.amount, v.recent
+"""
+
+# A row may be there: of what was held, or of an event whose identity was forgotten. The latest counts, but a recorded
+# repetition is counted as one and stays.
+_REQUESTS: Final = """
+INSERT INTO requests (tenant, identity, user_id, type, notification_id, duplicate_of, outcome, decisions)
+SELECT tenant, identity, user_id, type, notification_id, duplicate_of, outcome, decisions
+FROM json_populate_recordset(NULL::requests, %(requests)s)
+ON CONFLICT (tenant, identity, user_id, type) DO UPDATE SET
+    notification_id = excluded.notification_id, duplicate_of = excluded.duplicate_of, outcome = excluded.outcome,
+    decisions = excluded.decisions
+WHERE requests.duplicate_of IS NULL
+RETURNING duplicate_of
 """
 
 
@@ -123,10 +150,6 @@ class _Storing:
     seals: Seals
     people: PostgresPeople
     batch: Batch
-    kept: dict[Held, tuple[Kept, ...]] = field(factory=dict)
-    changed_keys: set[Held] = field(factory=set)
-    stored: dict[UUID, Notification] = field(factory=dict)
-    duplicates: dict[UUID, UUID] = field(factory=dict)
     dead: list[DeadEvent] = field(factory=list)
 
     async def report(self) -> Report:
@@ -135,169 +158,173 @@ class _Storing:
         waiting = {one.notification.user for one in proposals if any(map(awaits_contact, one.notification.deliveries))}
         await self.people.store(self.connection, self.batch.profiles, waiting)
         now = await store_time(self.connection)
-        fresh, digests = await self._identify()
-        await self._lock_keys(fresh, now)
-        for event in fresh:
-            for proposal in event.proposals:
-                self._keep(proposal)
-        await self._store_notifications()
-        seen: set[bytes] = set()
-        fresh_identities = {event.identity for event in fresh}
-        outcomes = []
-        for event in self.batch.events:
-            first = event.identity in fresh_identities and event.identity not in seen
-            seen.add(event.identity)
-            outcomes.append(self._outcome(event, digests[event.identity], first=first))
+        held = await still_held(self.connection, self.batch.tenant, [one.released for one in self.batch.events])
+        fresh, known = await self._identify(now)
+        new = [*(event for event in self.batch.events if event.released in held), *fresh]
+        asked = Counter(flow for event in new for one in event.proposals if (flow := flow_of(one)))
+        sieve = await self._sieve(new, asked, now)
+        sieve.sift(new)
+        await self._store_notifications(sieve)
+        outcomes = self._outcomes(sieve, new, known)
         self.dead.extend(self.batch.dead)
         outcomes += [EventOutcome.DEAD_LETTERED] * len(self.batch.dead)
-        await self._store_rest(fresh, outcomes, now)
-        return Report(outcomes=tuple(outcomes), notifications=tuple(self.stored), duplicates=self.duplicates)
+        held_now = await self._store_held(sieve, outcomes)
+        await write_keys(self.connection, sieve.keys, now)
+        await correct_received(self.connection, asked, sieve.received, sieve.told, now)
+        volumes = await self._count(sieve.asked(new), now)
+        await self._store_rest(sieve, new, outcomes, identities=len(fresh), held=held_now)
+        return Report(
+            outcomes=tuple(outcomes),
+            notifications=tuple(sieve.stored),
+            duplicates=sieve.duplicates,
+            repeated={identity: tuple(row.became) for identity, row in known.items()},
+            holds=tuple(hold for _, hold in sieve.held.values()),
+            volumes=volumes,
+        )
 
-    async def _identify(self) -> tuple[list[Event], Mapping[bytes, bytes]]:
-        """The events nobody stored before, the first of each identity; and the digest that counts for every one."""
+    async def _identify(self, now: datetime) -> tuple[list[Event], Mapping[bytes, Row]]:
+        """The events nobody stored before, the first of each identity; and what is known of the others' identities.
+
+        Those that are released are not asked for: they were known when they were held.
+        """
         firsts: dict[bytes, Event] = {}
         for event in self.batch.events:
-            firsts.setdefault(event.identity, event)
+            if event.released is None:
+                firsts.setdefault(event.identity, event)
         if not firsts:
             return [], {}
         rows = [
             {"tenant": self.batch.tenant, "identity": identity, "digest": firsts[identity].digest}
             for identity in sorted(firsts)
         ]
-        new = {row.identity for row in await fetch(self.connection, _IDENTIFY, events=rows)}
-        known = [row for row in rows if row["identity"] not in new]
-        digests = {event.identity: event.digest for event in firsts.values()}
-        if known:
-            digests |= {row.identity: row.digest for row in await fetch(self.connection, _KNOWN, events=known)}
-        return [event for event in firsts.values() if event.identity in new], digests
+        new = {row.identity for row in await fetch(self.connection, _IDENTIFY, events=rows, now=now.isoformat())}
+        others = [row for row in rows if row["identity"] not in new]
+        known = await fetch(self.connection, _KNOWN, events=others) if others else []
+        return [event for event in firsts.values() if event.identity in new], {row.identity: row for row in known}
 
-    async def _lock_keys(self, events: Iterable[Event], now: datetime) -> None:
-        """Lock the keys of all proposals; a key nobody held is given to its first proposal right away."""
+    async def _sieve(self, events: Iterable[Event], asked: Mapping[Flow, int], now: datetime) -> Sieve[Held]:
+        """Lock what is to be decided on. A key nobody held is given to its first proposal right away."""
         first: dict[Held, tuple[Kept, ...]] = {}
-        for event in events:
-            for notification in (proposal.notification for proposal in event.proposals):
-                if notification.key is not None:
-                    first.setdefault(Held.of(notification), () if _silent(notification) else (_kept(notification),))
-        if first:
-            self.kept = await lock_keys(self.connection, first, now)
+        for proposal in (proposal for event in events for proposal in event.proposals):
+            one = proposal.notification
+            if one.key is not None:
+                first.setdefault(Held.of(one), () if proposal.silent else (Kept(one.event_at, one.id),))
+        return Sieve(
+            now=now,
+            key_of=Held.of,
+            kept=await lock_keys(self.connection, first, now) if first else {},
+            received=await add_received(self.connection, asked, now),
+        )
 
-    def _keep(self, proposal: Proposal) -> None:
-        """Decide whether this is said, or only repeats what is."""
-        notification = proposal.notification
-        if notification.id in self.stored or notification.id in self.duplicates:
-            return
-        if notification.key is not None:
-            key = Held.of(notification)
-            holders = self.kept[key]
-            others = [one for one in holders if one.notification_id != notification.id]
-            if first := duplicate_of(others, notification.event_at, proposal.window):
-                self.duplicates[notification.id] = first
-                return
-            if len(others) == len(holders) and not _silent(notification):
-                self.kept[key] = (*holders, _kept(notification))
-                self.changed_keys.add(key)
-        self.stored[notification.id] = notification
-
-    async def _store_notifications(self) -> None:
+    async def _store_notifications(self, sieve: Sieve[Held]) -> None:
         """Insert them. One that is there already, its event's identity long forgotten, is a duplicate of itself."""
-        if not self.stored:
-            return
-        rows = [notification_row(one, self._sealed(one)) for one in self.stored.values()]
-        inserted = {row.id for row in await fetch(self.connection, _NOTIFICATIONS, notifications=rows)}
-        for id_ in self.stored.keys() - inserted:
-            self.duplicates[id_] = id_
-            del self.stored[id_]
+        if sieve.stored:
+            rows = [notification_row(one, self._sealed(one)) for one in sieve.stored.values()]
+            inserted = {row.id for row in await fetch(self.connection, _NOTIFICATIONS, notifications=rows)}
+            sieve.repeats_itself(sieve.stored.keys() - inserted)
 
     def _sealed(self, notification: Notification) -> bytes:
         content = {"variables": notification.variables, "metadata": notification.metadata}
         return self.seals.seal_json(content, *sealed_place(notification.user.tenant, notification.id))
 
-    def _outcome(self, event: Event, digest: bytes, *, first: bool) -> EventOutcome:
-        if event.digest != digest:
-            self.dead.append(DeadEvent(reason=DeadReason.EVENT_ID_REUSED, original=event.original))
-            return EventOutcome.DEAD_LETTERED
-        if not first:
-            return EventOutcome.DUPLICATE
-        if not event.proposals:
-            return EventOutcome.IGNORED
-        stored = [one.notification for one in event.proposals if one.notification.id in self.stored]
-        if not stored:
-            return EventOutcome.DUPLICATE
-        stale = all(decision.reason is Reason.STALE for one in stored for decision in one.decisions)
-        return EventOutcome.STALE if stale else EventOutcome.PLANNED
+    def _outcomes(self, sieve: Sieve[Held], new: Sequence[Event], known: Mapping[bytes, Row]) -> list[EventOutcome]:
+        """Of every event, in order: the first with its identity counts, if that was not known before."""
+        digests = {identity: row.digest for identity, row in known.items()}
+        left = {(event.identity, event.released) for event in new}
+        outcomes = []
+        for event in self.batch.events:
+            place = (event.identity, event.released)
+            if event.released is None and digests.setdefault(event.identity, event.digest) != event.digest:
+                self.dead.append(DeadEvent(reason=DeadReason.EVENT_ID_REUSED, original=event.original))
+                outcomes.append(EventOutcome.DEAD_LETTERED)
+            else:
+                outcomes.append(sieve.outcome(event) if place in left else EventOutcome.DUPLICATE)
+            left.discard(place)
+        return outcomes
 
-    async def _store_rest(self, events: Sequence[Event], outcomes: Sequence[EventOutcome], now: datetime) -> None:
-        await write_keys(self.connection, {key: self.kept[key] for key in self.changed_keys}, now)
-        deliveries = [delivery for one in self.stored.values() for delivery in one.deliveries]
+    async def _store_held(self, sieve: Sieve[Held], outcomes: Sequence[EventOutcome]) -> int:
+        """Into quarantine and, what was released, out of it. Returns how many went in."""
+        into = list(sieve.held.values())
+        many = await store_held(self.connection, self.seals, self.batch.tenant, into, sieve.now)
+        ended = {
+            event.released: outcome
+            for event, outcome in zip(self.batch.events, outcomes, strict=False)
+            if event.released is not None and outcome is not EventOutcome.HELD
+        }
+        await settle(self.connection, self.batch.tenant, ended)
+        return many
+
+    async def _count(self, asked: Mapping[str, int], now: datetime) -> tuple[Volume, ...]:
+        """Add to the volume of types, which stays locked until the transaction ends."""
+        if not asked:
+            return ()
+        tenant = self.batch.tenant
+        rows = [{"tenant": tenant, "type": type_, "amount": amount} for type_, amount in sorted(asked.items())]
+        return tuple(
+            Volume(type=row.type, added=asked[row.type], amount=row.amount, recent=tuple(row.recent))
+            for row in await fetch(self.connection, _VOLUMES, volumes=rows, now=now.isoformat(), most=REMEMBERED)
+        )
+
+    async def _store_rest(
+        self,
+        sieve: Sieve[Held],
+        events: Sequence[Event],
+        outcomes: Sequence[EventOutcome],
+        *,
+        identities: int,
+        held: int,
+    ) -> None:
+        now, stored = sieve.now, list(sieve.stored.values())
+        requests = {_place(row): row for event in events for row in self._request_rows(sieve, event)}
+        asked = await fetch(self.connection, _REQUESTS, requests=list(requests.values())) if requests else []
+        intakes = taken(
+            self.batch,
+            outcomes,
+            identities=identities,
+            held=held,
+            dead_letters=await store_dead(self.connection, self.seals, self.batch.tenant, self.dead, now),
+            stored=stored,
+            repeated=[row.duplicate_of for row in asked if row.duplicate_of],
+        )
+        queued = [(one, each) for one in stored for each in one.deliveries if each.status in OPEN]
+        ranks = await take_turns(self.connection, self.batch.tenant, queued)
         await execute(
             self.connection,
             _REST,
-            deliveries=[delivery_row(delivery) for delivery in deliveries],
-            places=await self._place_rows(now),
-            requests=[row for event in events for row in self._request_rows(event)],
-            intake=_intake_rows(self.batch, outcomes),
+            deliveries=[delivery_row(delivery) for one in stored for delivery in one.deliveries],
+            places=[ranks.place(one, each, now) for one, each in queued],
+            turns=ranks.turns(),
+            log=[log_row(each, one) for one in stored for each in planned(one)],
+            intake=[{"tenant": self.batch.tenant, **asdict(one)} for one in intakes],
+            now=now.isoformat(),
         )
-        if self.dead:
-            await store_dead(self.connection, self.seals, self.batch.tenant, self.dead)
 
-    async def _place_rows(self, now: datetime) -> list[dict[str, Any]]:
-        """Places behind what each user already has waiting in each lane."""
-        queued = [(one, each) for one in self.stored.values() for each in one.deliveries if each.status in OPEN]
-        lanes = {(one.user.user_id, str(each.channel)) for one, each in queued}
-        if not lanes:
-            return []
-        batch = [{"tenant": self.batch.tenant, "user_id": user, "channel": channel} for user, channel in sorted(lanes)]
-        rows = {(row.user_id, row.channel): row for row in await fetch(self.connection, _LANES, lanes=batch)}
-        ranks = {lane: row.waiting for lane, row in rows.items()}
-        places = []
-        for notification, delivery in queued:
-            lane = (notification.user.user_id, str(delivery.channel))
-            reachable = rows[lane].reachable
-            places.append(new_place(notification, delivery, now, rank=ranks[lane], reachable=reachable).row())
-            ranks[lane] += 1
-        return places
-
-    def _request_rows(self, event: Event) -> Iterable[dict[str, Any]]:
+    def _request_rows(self, sieve: Sieve[Held], event: Event) -> Iterable[dict[str, Any]]:
+        for hold in event.holds:
+            yield self._request_row(event, hold.user.user_id, hold.type)
         for one in (proposal.notification for proposal in event.proposals):
-            yield {
-                "tenant": one.user.tenant,
-                "identity": event.identity,
-                "user_id": one.user.user_id,
-                "type": one.type,
-                "notification_id": one.id if one.id in self.stored else None,
-                "duplicate_of": self.duplicates.get(one.id),
-                "outcome": EventOutcome.PLANNED if one.id in self.stored else EventOutcome.DUPLICATE,
-                "decisions": packed_decisions(one.decisions),
-            }
+            row = self._request_row(event, one.user.user_id, one.type)
+            if sieve.duplicates.get(one.id) == one.id:
+                continue  # it repeats itself, and is on record
+            if one.id in sieve.stored:
+                row |= {"outcome": EventOutcome.PLANNED, "notification_id": one.id}
+            elif one.id in sieve.duplicates:
+                row |= {"outcome": EventOutcome.DUPLICATE, "duplicate_of": sieve.duplicates[one.id]}
+            yield row if row["outcome"] is EventOutcome.HELD else row | {"decisions": packed_decisions(one.decisions)}
+
+    def _request_row(self, event: Event, user_id: str, type_: str) -> dict[str, Any]:
+        """Of what is held."""
+        return {
+            "tenant": self.batch.tenant,
+            "identity": event.identity,
+            "user_id": user_id,
+            "type": type_,
+            "notification_id": None,
+            "duplicate_of": None,
+            "outcome": EventOutcome.HELD,
+            "decisions": [],
+        }
 
 
-def _silent(notification: Notification) -> bool:
-    """Whether it says nothing on any channel: then it takes no key."""
-    return all(delivery.status in RELEASING for delivery in notification.deliveries)
-
-
-def _kept(notification: Notification) -> Kept:
-    return Kept(notification.event_at, notification.id)
-
-
-def _intake_rows(batch: Batch, outcomes: Sequence[EventOutcome]) -> list[dict[str, Any]]:
-    """One row per partition: which offsets, and how many became what."""
-    originals = [*(event.original for event in batch.events), *(dead.original for dead in batch.dead)]
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for original, outcome in zip(originals, outcomes, strict=True):
-        at = original.position
-        row = rows.setdefault(
-            (at.topic, at.partition),
-            {
-                "tenant": batch.tenant,
-                "topic": at.topic,
-                "partition": at.partition,
-                "first_offset": at.offset,
-                "last_offset": at.offset,
-                "counts": {},
-            },
-        )
-        row["first_offset"] = min(row["first_offset"], at.offset)
-        row["last_offset"] = max(row["last_offset"], at.offset)
-        row["counts"][outcome] = row["counts"].get(outcome, 0) + 1
-    return list(rows.values())
+def _place(request: Mapping[str, Any]) -> tuple[Any, ...]:
+    return request["identity"], request["user_id"], request["type"]

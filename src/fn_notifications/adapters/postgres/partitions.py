@@ -1,13 +1,13 @@
 """Partitions made ahead of time: history by month of the notification's id, the event log by day."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from attrs import frozen
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from fn_notifications.adapters.postgres.pool import Connection, Database
+from fn_notifications.adapters.postgres.pool import Connection, Database, fetch
 from fn_notifications.domain.identity import first_id_at
 
 _BEHIND: Final = 1
@@ -15,7 +15,10 @@ _AHEAD: Final = 3
 """Periods before and after the present one. What falls outside lies in the default partition."""
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('fn-notifications partitions', 0))"
-_EXISTS: Final = "SELECT to_regclass(%s) IS NOT NULL AS made"
+# Not by `to_regclass`: it reads a cache that, after waiting for an advisory lock, may not have heard yet.
+_EXISTS: Final = """
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s AND pg_table_is_visible(oid)) AS made
+"""
 
 # A default partition is locked while a new one is taken out of it: not at the price of everybody waiting behind us.
 _PATIENCE: Final = SQL("SET LOCAL lock_timeout = 2000")
@@ -69,6 +72,29 @@ TABLES: Final = (
 )
 
 
+HISTORY: Final = tuple(cut for cut in TABLES if not cut.daily)
+"""Those that a month of is thrown away together."""
+EVENT_LOG: Final = next(cut for cut in TABLES if cut.daily)
+
+_LISTED: Final = """
+SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = %(table)s::regclass AND c.relname ~ '_[0-9]+$' ORDER BY c.relname
+"""
+
+
+async def partitions_of(connection: Connection, cut: Partitioned) -> list[Period]:
+    """The periods that a table has a partition for, oldest first."""
+    rows = await fetch(connection, _LISTED, table=cut.table)
+    return [_period(row.name.removeprefix(f"{cut.table}_"), daily=cut.daily) for row in rows]
+
+
+async def still_there(connection: Connection, name: str) -> bool:
+    """Whether a partition exists; until the transaction ends nobody makes or drops any."""
+    await connection.execute(_LOCK)
+    (row,) = await (await connection.execute(_EXISTS, (name,))).fetchall()
+    return bool(row.made)
+
+
 async def ensure_partitions(database: Database, now: datetime) -> None:
     """Make the partitions that are missing, from the period before `now` to three ahead. Idempotent.
 
@@ -85,9 +111,7 @@ async def _ensure(database: Database, cut: Partitioned, period: Period) -> None:
     name = f"{cut.table}_{period.suffix}"
 
     async def work(connection: Connection) -> None:
-        await connection.execute(_LOCK)
-        (row,) = await (await connection.execute(_EXISTS, (name,))).fetchall()
-        if not row.made:
+        if not await still_there(connection, name):
             await _make(connection, cut, period, name)
 
     await database.run(work)
@@ -115,6 +139,11 @@ def _day(now: datetime, offset: int) -> Period:
 def _month(now: datetime, offset: int) -> Period:
     start, end = _first_of_month(now, offset), _first_of_month(now, offset + 1)
     return Period(start=start, end=end, suffix=f"{start:%Y%m}")
+
+
+def _period(suffix: str, *, daily: bool) -> Period:
+    start = datetime.strptime(suffix, "%Y%m%d" if daily else "%Y%m").replace(tzinfo=UTC)
+    return _day(start, 0) if daily else _month(start, 0)
 
 
 def _first_of_month(now: datetime, offset: int) -> datetime:

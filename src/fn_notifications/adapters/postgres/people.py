@@ -24,6 +24,7 @@ from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import AddressKey, in_force, suppress
 from fn_notifications.application.errors import Conflict
 from fn_notifications.application.ports.people import Dossier, Loaded, OptOut
+from fn_notifications.application.ports.vault import VaultError
 from fn_notifications.domain.address import Address, Channel
 from fn_notifications.domain.catalogue import ChannelRules
 from fn_notifications.domain.preferences import (
@@ -54,6 +55,23 @@ FROM json_to_recordset(%(users)s) AS i (tenant text, user_id text)
 CROSS JOIN LATERAL (
     SELECT * FROM user_preferences p WHERE p.tenant = i.tenant AND p.user_id = i.user_id FOR NO KEY UPDATE
 ) AS p
+"""
+
+_BESIDE: Final = """
+SELECT b.tenant, b.user_id, b.addresses FROM (
+    (SELECT tenant, user_id, addresses FROM user_preferences
+     WHERE (tenant, user_id) > (%(tenant)s, %(user_id)s) ORDER BY tenant, user_id LIMIT 200)
+    UNION ALL
+    (SELECT tenant, user_id, addresses FROM user_preferences
+     WHERE (tenant, user_id) < (%(tenant)s, %(user_id)s) ORDER BY tenant DESC, user_id DESC LIMIT 200)
+) AS b
+WHERE b.addresses IS NOT NULL
+"""
+
+_SHARING: Final = """
+SELECT p.user_id FROM json_to_recordset(%(addresses)s) AS i (tenant text, channel text, lookup bytea)
+JOIN contact_points p ON p.tenant = i.tenant AND p.channel = i.channel AND p.lookup = i.lookup
+ORDER BY p.user_id COLLATE "C" LIMIT %(limit)s
 """
 
 # Whoever waits for a contact point that has come is due at once. A row that is locked is being worked on: it will see
@@ -99,13 +117,25 @@ class PostgresPeople:
             if not users:
                 return Loaded(now=now, dossiers={})
             rows = await read_profiles(connection, users)
-            points = await Points(self.seals).of(connection, users)
-            return Loaded(
-                now=now,
-                dossiers={user: self._dossier(user, rows[user], points.get(user, {})) for user in users},
-            )
+            points = await Points(self.seals).rows(connection, users)
+            dossiers = {user: self._opened(user, rows[user], points.get(user, ())) for user in users}
+            readable = {user: dossier for user, dossier in dossiers.items() if dossier}
+            unreadable = frozenset(dossiers.keys() - readable.keys())
+            if unreadable and not any(one.person.known for one in readable.values()):
+                await self._see_that_others_open(connection, next(iter(unreadable)))
+            return Loaded(now=now, dossiers=readable, unreadable=unreadable)
 
         return await self.database.run(work, snapshot=True)
+
+    async def sharing(self, tenant: str, channel: Channel, address: Address, limit: int) -> Sequence[UserRef]:
+        """See the port."""
+        place = {"tenant": tenant, "channel": channel, "lookup": self.seals.lookup(address)}
+
+        async def work(connection: Connection) -> Sequence[UserRef]:
+            rows = await fetch(connection, _SHARING, addresses=[place], limit=limit)
+            return [UserRef(tenant=tenant, user_id=row.user_id) for row in rows]
+
+        return await self.database.run(work)
 
     async def save(self, profiles: Sequence[Profile]) -> None:
         """See the port."""
@@ -186,6 +216,23 @@ class PostgresPeople:
         return StoredPoint(
             point=evolve(new, epoch=was.epoch + 1), global_enabled=global_enabled, sealed=sealed, lookup=lookup
         )
+
+    def _opened(self, user: UserRef, row: Row, points: Iterable[Row]) -> Dossier | None:
+        """A user's dossier; None when no key opens all of it."""
+        try:
+            return self._dossier(user, row, {point.channel: Points(self.seals).opened(point) for point in points})
+        except VaultError:
+            return None
+
+    async def _see_that_others_open(self, connection: Connection, user: UserRef) -> None:
+        """Look at those beside somebody who cannot be read: is it the row, or the key? Raises `VaultError` then."""
+        for row in await fetch(connection, _BESIDE, tenant=user.tenant, user_id=user.user_id):
+            try:
+                self.seals.open_json(row.addresses, *_place(UserRef(tenant=row.tenant, user_id=row.user_id)))
+            except VaultError:
+                continue
+            return
+        raise VaultError("nothing of what is held about people opens with the keys there are")
 
     def _dossier(self, user: UserRef, row: Row, points: Mapping[Channel, StoredPoint]) -> Dossier:
         fields = dict(fields_of(row.fields or {}))

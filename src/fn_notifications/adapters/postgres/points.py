@@ -1,6 +1,6 @@
 """Contact points as rows: read, locked, written. The one place that consent is read from and written to."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -78,11 +78,18 @@ class Points:
         self, connection: Connection, users: Collection[UserRef], *, locked: bool = False
     ) -> Mapping[UserRef, Mapping[Channel, StoredPoint]]:
         """All contact points of these users; `locked`, in order of their keys."""
+        rows = await self.rows(connection, users, locked=locked)
+        return {user: {row.channel: self.opened(row) for row in mine} for user, mine in rows.items()}
+
+    async def rows(
+        self, connection: Connection, users: Collection[UserRef], *, locked: bool = False
+    ) -> Mapping[UserRef, Sequence[Row]]:
+        """As `of`, still to be opened."""
         statement = _OF_USERS_LOCKED if locked else _OF_USERS
-        points: dict[UserRef, dict[Channel, StoredPoint]] = {}
+        rows: dict[UserRef, list[Row]] = {}
         for row in await fetch(connection, statement, users=[user_row(user) for user in sorted_users(users)]):
-            points.setdefault(UserRef(tenant=row.tenant, user_id=row.user_id), {})[row.channel] = self.opened(row)
-        return points
+            rows.setdefault(UserRef(tenant=row.tenant, user_id=row.user_id), []).append(row)
+        return rows
 
     async def lock(self, connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, Row]:
         """Lock these contact points, in order of their keys; they are still to be opened.

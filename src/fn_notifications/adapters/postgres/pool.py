@@ -5,12 +5,18 @@ with BEGIN in one round trip. Never preparing also means that every statement is
 that moment: no plan made on an empty table outlives it. Planning costs a fraction of a millisecond per batch.
 """
 
+import asyncio
+import math
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import psycopg
+from attrs import define
+from psycopg.abc import PQGen
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -27,6 +33,12 @@ Batch = Sequence[Mapping[str, Any]]
 _TRIES: Final = 6
 _RECONNECT: Final = 5.0
 """Seconds. The pool's attempts come twice as late each time; once given up, each request for a connection is one."""
+
+_BEGIN: Final = (
+    "BEGIN; SET LOCAL statement_timeout = {milliseconds}; "
+    "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
+    "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
+)
 
 # A peer that vanished without a word is noticed within 20 s, not after the hours of the TCP default.
 _LINK: Final[dict[str, Any]] = {
@@ -53,28 +65,65 @@ def _dumped(parameters: Mapping[str, Batch | str | float]) -> Mapping[str, str |
     return {name: value if isinstance(value, str | int | float) else dumps(value) for name, value in parameters.items()}
 
 
+@define
+class _Trust:
+    """Since when the connections of a pool are trusted."""
+
+    since: float = -math.inf
+
+
+class Impatient(psycopg.AsyncConnection[Any]):
+    """A connection that ends when its peer falls silent, as if the stream had ended.
+
+    The server ends statements that take too long, and the system notices a peer that is gone. Neither helps when
+    something in between keeps the connection up, or when a COMMIT waits for a standby that does not come.
+    """
+
+    trust: _Trust
+    opened: float
+    silence: float
+    """Seconds."""
+
+    async def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """See the driver: whatever it waits for, it waits for here."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self.silence, self._give_up, loop)
+        try:
+            return await super().wait(gen, *args, **kwargs)
+        finally:
+            timer.cancel()
+
+    @property
+    def stale(self) -> bool:
+        """Whether a connection of the pool has fallen silent since this one was opened."""
+        return self.opened < self.trust.since
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.trust.since = loop.time()
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
+
+
 class Database:
     """One database, through a pool. Made by `open_pool`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], longest: timedelta) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Impatient], longest: timedelta, grace: timedelta) -> None:
         self._pool = pool
-        milliseconds = longest // timedelta(milliseconds=1)
-        self._begin = (
-            f"BEGIN; SET LOCAL statement_timeout = {milliseconds}; "
-            f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
-            "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
-        )
+        self._longest = longest
+        self._grace = grace
 
     @asynccontextmanager
-    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, *, snapshot: bool = False, longest: timedelta | None = None
+    ) -> AsyncIterator[Connection]:
         """A transaction that commits at the end of the block, or is undone by whatever leaves it.
 
-        `snapshot`: it only reads, and sees everything as it was at one moment. Raises the ports' errors for the
-        driver's.
+        `snapshot`: it only reads, and sees everything as it was at one moment. `longest`: what bounds its
+        statements, if not what bounds all. Raises the ports' errors for the driver's.
         """
         committing = False
         try:
-            async with self._begun() as connection:
+            async with self._begun(longest or self._longest) as connection:
                 if snapshot:
                     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield connection
@@ -88,7 +137,12 @@ class Database:
             raise Refused("PostgreSQL cannot take a text that is not Unicode") from None
 
     async def run(
-        self, work: Callable[[Connection], Awaitable[T]], *, repeatable: bool = True, snapshot: bool = False
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        *,
+        repeatable: bool = True,
+        snapshot: bool = False,
+        longest: timedelta | None = None,
     ) -> T:
         """The result of `work` in a transaction; run anew, whole, when it clashed or its connection broke.
 
@@ -103,26 +157,34 @@ class Database:
         )
 
         async def once() -> T:
-            async with self.transaction(snapshot=snapshot) as connection:
+            async with self.transaction(snapshot=snapshot, longest=longest) as connection:
                 return await work(connection)
 
         return await trying(once)
 
     @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[Connection]:
+    async def _begun(self, longest: timedelta) -> AsyncIterator[Connection]:
         """A connection on which a transaction has begun.
 
         That shows whether it still works: one that died in the pool is dropped and the next is tried, at once. The
-        pool's own check would wait longer before each.
+        pool's own check would wait longer before each. When one has fallen silent, those that are as old are dropped
+        untried: each would take as long to show that it is no better.
         """
-        for left in range(self._pool.max_size, -1, -1):
+        left = self._pool.max_size
+        while True:
             async with self._pool.connection() as connection:
+                if connection.stale:
+                    await connection.close()
+                    continue
+                connection.silence = (self._longest + self._grace).total_seconds()
                 try:
-                    await connection.execute(self._begin)
+                    await connection.execute(_BEGIN.format(milliseconds=longest // timedelta(milliseconds=1)))
                 except psycopg.OperationalError:
                     if left and connection.broken:
+                        left -= 1
                         continue
                     raise
+                connection.silence = (longest + self._grace).total_seconds()
                 yield connection
                 return
 
@@ -134,14 +196,24 @@ async def open_pool(
     size: int = 10,
     longest: timedelta = timedelta(seconds=15),
     patience: timedelta = timedelta(seconds=10),
+    grace: timedelta = timedelta(seconds=5),
 ) -> AsyncIterator[Database]:
     """A database by its libpq URL, over at most `size` connections.
 
     `longest` bounds each statement, and each pause within a transaction; `patience` the wait for a free connection,
-    the first one included. Raises `Unavailable` when there is none in that time.
+    the first one included. A server that has said nothing for `longest` and `grace` is not waited for any more. Raises
+    `Unavailable` when there is no connection in time.
     """
-    pool = AsyncConnectionPool[Connection](
+    trust = _Trust()
+
+    async def configure(connection: Impatient) -> None:
+        connection.trust, connection.opened = trust, asyncio.get_running_loop().time()
+        connection.silence = (longest + grace).total_seconds()
+
+    pool = AsyncConnectionPool(
         url,
+        connection_class=Impatient,
+        configure=configure,
         kwargs={**_LINK, "autocommit": True, "prepare_threshold": None, "row_factory": namedtuple_row},
         min_size=min(size, 2),
         max_size=size,
@@ -155,6 +227,6 @@ async def open_pool(
         await pool.close()
         raise Unavailable("PostgreSQL could not be reached") from None
     try:
-        yield Database(pool, longest)
+        yield Database(pool, longest, grace)
     finally:
         await pool.close()

@@ -1,4 +1,6 @@
-"""An open delivery's place in the queue: the row of `due`, and how it moves with its delivery."""
+"""A delivery's place in the queue: the row of `due`, which is there while the delivery has a next wake-up or a lease
+that may die, and how it moves with its delivery.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -30,10 +32,18 @@ class Place:
     token: int = 0
     worker: str | None = None
 
+    def leased(self, token: int) -> bool:
+        """Whether this token's is the lease on it, dead or alive."""
+        return self.token == token and self.lease_until is not None
+
+    def on_the_wire(self, now: datetime) -> bool:
+        """Whether a call of a worker with a living lease is under way."""
+        return self.status == Status.SENDING and self.lease_until is not None and self.lease_until > now
+
     def held(self, token: int, now: datetime) -> bool:
         """Whether the lease of this token still holds and nothing was begun under it."""
-        leased = self.token == token and self.lease_until is not None and self.lease_until > now
-        return leased and self.status == Status.PENDING
+        alive = self.lease_until is not None and self.lease_until > now
+        return alive and self.leased(token) and self.status == Status.PENDING
 
     def moved(self, delivery: Delivery, now: datetime, *, freed: bool) -> "Place":
         """Where the row stands when the delivery has changed. `freed`: whoever leased it is done with it.

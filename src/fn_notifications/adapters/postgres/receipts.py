@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
@@ -22,6 +22,7 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
 from fn_notifications.domain.identity import attempt_id, digest, parse_attempt_id
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.receipts import CAUSES, Receipt, ReceiptKind
 
 EARLY: Final = timedelta(minutes=5)
@@ -31,15 +32,30 @@ _NONE: Final = UUID(int=0)
 _MOST: Final = 2**15 - 1
 
 _STORE: Final = """
-INSERT INTO receipts
-    (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, delivery_no, attempt_no,
-     attempt_id, provider_id, channel, code, hard, applied, address)
-SELECT tenant, notification_id, key, provider, provider_key, kind, at, t.now, t.now, delivery_no, attempt_no,
-       attempt_id, provider_id, channel, code, hard, false, address
-FROM json_populate_recordset(NULL::receipts, %(receipts)s), (SELECT fn_now() AS now) AS t
-ON CONFLICT (tenant, notification_id, key) DO NOTHING
-RETURNING 1
+WITH stored AS (
+    INSERT INTO receipts
+        (tenant, notification_id, key, provider, provider_key, kind, at, received_at, look_at, delivery_no, attempt_no,
+         attempt_id, provider_id, channel, code, hard, applied, address)
+    SELECT tenant, notification_id, key, provider, provider_key, kind, at, t.now, t.now, delivery_no, attempt_no,
+           attempt_id, provider_id, channel, code, hard, false, address
+    FROM json_populate_recordset(NULL::receipts, %(receipts)s), (SELECT fn_now() AS now) AS t
+    ON CONFLICT (tenant, notification_id, key) DO NOTHING
+    RETURNING tenant, notification_id
+), counted AS (
+    INSERT INTO reported AS r (tenant, day, part, amount)
+    SELECT tenant, fn_day(notification_id), pg_backend_pid() %% 32, count(*) FROM stored GROUP BY 1, 2 ORDER BY 2
+    ON CONFLICT (tenant, day, part) DO UPDATE SET amount = r.amount + excluded.amount
+)
+SELECT 1 FROM stored
 """
+
+_REPORTED: Final = """
+INSERT INTO reporters (tenant, provider, first_at)
+SELECT %(tenant)s, provider, (SELECT fn_now()) FROM json_to_recordset(%(providers)s) AS i (provider text)
+ON CONFLICT (tenant, provider) DO NOTHING
+"""
+
+_REPORTING: Final = "SELECT provider FROM reporters WHERE tenant = %(tenant)s"
 
 _TAKE: Final = """
 SELECT * FROM receipts r
@@ -65,16 +81,32 @@ class PostgresReceipts:
     database: Database
     seals: Seals
     tenant: str
+    _reporting: set[str] = field(factory=set, init=False)
+    """Providers known to be among `reporters`, so that few reports have to look."""
 
     async def receive(self, receipts: Sequence[Receipt]) -> int:
         """See the port."""
         # In order of their keys: two deliveries of one webhook call at once wait for each other, not in a circle.
         rows = sorted(map(self._row, receipts), key=lambda row: (row["notification_id"], row["key"]))
+        first = sorted({receipt.provider for receipt in receipts} - self._reporting)
 
         async def work(connection: Connection) -> int:
+            if first:
+                providers = [{"provider": provider} for provider in first]
+                await execute(connection, _REPORTED, tenant=self.tenant, providers=providers)
             return len(await fetch(connection, _STORE, receipts=rows))
 
-        return await self.database.run(work) if rows else 0
+        stored = await self.database.run(work) if rows else 0
+        self._reporting.update(first)
+        return stored
+
+    async def reporting(self) -> frozenset[str]:
+        """See the port."""
+
+        async def work(connection: Connection) -> frozenset[str]:
+            return frozenset(row.provider for row in await fetch(connection, _REPORTING, tenant=self.tenant))
+
+        return await self.database.run(work)
 
     async def apply(self, limit: int, judge: Judge) -> Applied:
         """See the port. Whether its attempt is known or not, what a receipt says of its address holds at once."""
@@ -105,7 +137,15 @@ class PostgresReceipts:
         await execute(connection, _SETTLE, receipts=settled)
         applied = sum(one["applied"] for one in settled)
         waiting = sum(one["look_at"] is not None for one in settled)
-        return Applied(applied=applied, waiting=waiting, parked=len(settled) - applied - waiting)
+        return Applied(
+            applied=applied,
+            waiting=waiting,
+            parked=len(settled) - applied - waiting,
+            resolved=sum(
+                one.before.status is Status.IN_DOUBT and one.after.status is not Status.IN_DOUBT
+                for one in changes.values()
+            ),
+        )
 
     def _opt_outs(self, receipts: Iterable[Receipt]) -> Iterable[OptOut]:
         for receipt in receipts:

@@ -12,7 +12,7 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Priority
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
-from fn_notifications.domain.events import Attempt, Event, Evidence
+from fn_notifications.domain.events import Attempt, Evidence
 from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
@@ -187,21 +187,21 @@ def decisions_of(packed: Sequence[Sequence[Any]]) -> tuple[Decision, ...]:
     )
 
 
-def packed_change(event: Event) -> list[Any]:
-    """A second thought, without the Nones at its end."""
-    reason, until = getattr(event, "reason", None), getattr(event, "until", None)
-    return _trimmed([event.at, type(event).__name__.lower(), reason, until])
+def packed_change(change: Change) -> list[Any]:
+    """A change, without the Nones at its end."""
+    return _trimmed([change.at, change.event, change.reason, change.until, change.text])
 
 
 def change_of(delivery_no: int, packed: Sequence[Any]) -> Change:
     """What `packed_change` packed."""
-    at, event, *rest = packed
+    at, event, reason, until, text = (*packed, None, None, None)[:5]
     return Change(
         at=moment(at),
         delivery_no=delivery_no,
         event=event,
-        reason=rest[0] if rest else None,
-        until=moment(rest[1]) if len(rest) > 1 else None,
+        reason=reason,
+        until=until and moment(until),
+        text=text,
     )
 
 

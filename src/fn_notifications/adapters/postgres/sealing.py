@@ -20,13 +20,17 @@ class Seals:
         """Seal bytes for a row: its table and key."""
         return self.vault.seal(plain, _context(row))
 
+    def open(self, sealed: bytes, *row: str) -> bytes:
+        """What `seal` sealed for this row. Raises `VaultError` when it was not."""
+        return self.vault.open(sealed, _context(row))
+
     def seal_json(self, value: Any, *row: str) -> bytes:
         """Seal a JSON document. Raises `Refused` when it cannot be one."""
         return self.seal(dumps(value).encode(), *row)
 
     def open_json(self, sealed: bytes, *row: str) -> Any:
         """What `seal_json` sealed for this row. Raises `VaultError` when it was not."""
-        return json.loads(self.vault.open(sealed, _context(row)).decode())
+        return json.loads(self.open(sealed, *row).decode())
 
     def seal_address(self, address: Address, *row: str) -> bytes:
         """Seal an address."""
@@ -34,7 +38,7 @@ class Seals:
 
     def open_address(self, sealed: bytes, *row: str) -> Address:
         """What `seal_address` sealed for this row."""
-        value = self.vault.open(sealed, _context(row)).decode()
+        value = self.open(sealed, *row).decode()
         return EmailAddress(value) if "@" in value else PhoneNumber(value)
 
     def lookup(self, address: Address) -> bytes:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from attrs import field, frozen
-from opentelemetry.metrics import Counter, Histogram, Meter
+from opentelemetry.metrics import Counter, Histogram, Meter, _Gauge
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -36,6 +36,7 @@ class OtelTelemetry:
     _labels: Labels
     _counters: dict[str, Counter] = field(factory=dict, init=False, repr=False)
     _histograms: dict[str, Histogram] = field(factory=dict, init=False, repr=False)
+    _gauges: dict[str, _Gauge] = field(factory=dict, init=False, repr=False)
 
     def count(self, name: str, amount: int = 1, **labels: Label) -> None:
         """See `Telemetry`."""
@@ -50,6 +51,13 @@ class OtelTelemetry:
             if measurable(value):
                 outer, fit = outside(name, Kind.HISTOGRAM, self._labels.of(name, labels))
                 self._histogram(outer).record(value, fit)
+
+    def gauge(self, name: str, value: float, **labels: Label) -> None:
+        """See `Telemetry`."""
+        with suppress(Exception):
+            if measurable(value):
+                outer, fit = outside(name, Kind.GAUGE, self._labels.of(name, labels))
+                self._gauge(outer).set(value, fit)
 
     def log(self, level: str, event: str, **fields: Label) -> None:
         """See `Telemetry`. A level nobody knows is an error."""
@@ -81,6 +89,11 @@ class OtelTelemetry:
                 name, unit="s", explicit_bucket_boundaries_advisory=SECONDS
             )
         return self._histograms[name]
+
+    def _gauge(self, name: str) -> _Gauge:
+        if name not in self._gauges:
+            self._gauges[name] = self._meter.create_gauge(name)
+        return self._gauges[name]
 
 
 @asynccontextmanager

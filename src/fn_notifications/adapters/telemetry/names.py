@@ -13,10 +13,11 @@ from attrs import frozen
 
 
 class Kind(StrEnum):
-    """A counter only grows; a histogram counts values by size."""
+    """A counter only grows; a histogram counts values by size; a gauge says how high something stands."""
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
+    GAUGE = "gauge"
 
 
 @frozen(kw_only=True)
@@ -69,11 +70,68 @@ METRICS: Final = (
         "a doubt past its grace, an expiry.",
     ),
     Metric(
+        said="doubts.open",
+        name="fn_notifications.in_doubt.open",
+        kind=Kind.GAUGE,
+        labels=("channel",),
+        meaning="Deliveries of which nobody knows whether they were sent.",
+    ),
+    Metric(
+        said="doubts.asked",
+        name="fn_notifications.in_doubt.asked.total",
+        kind=Kind.COUNTER,
+        labels=("route", "answer"),
+        meaning="Questions to providers about attempts without a report, by the answer: found, nothing, unanswered.",
+    ),
+    Metric(
+        said="doubts.resolved",
+        name="fn_notifications.in_doubt.resolved.total",
+        kind=Kind.COUNTER,
+        labels=("by",),
+        meaning="Doubts that ended, by what ended them: report, look_up, policy (one more attempt), operator, expiry.",
+    ),
+    Metric(
+        said="duplicates.possible",
+        name="fn_notifications.duplicates_possible.total",
+        kind=Kind.COUNTER,
+        labels=("channel",),
+        meaning="Attempts made while another was in doubt. There are never more duplicates than these.",
+    ),
+    Metric(
         said="provider.call",
         name="fn_notifications.provider.call.seconds",
         kind=Kind.HISTOGRAM,
         labels=("route", "outcome"),
         meaning="How long calls to a provider took, by how they ended.",
+    ),
+    Metric(
+        said="calls.lease_over",
+        name="fn_notifications.calls.lease_over.total",
+        kind=Kind.COUNTER,
+        labels=("route",),
+        meaning="Calls not made because their lease was nearly over: a process was frozen, or much too slow.",
+    ),
+    Metric(
+        said="routes.turned",
+        name="fn_notifications.routes.turned.total",
+        kind=Kind.COUNTER,
+        labels=("scope", "to"),
+        meaning="How often an account, a route, or a destination on one was found shut, and open again: one each, "
+        "whichever process finds out.",
+    ),
+    Metric(
+        said="routes.weighed",
+        name="fn_notifications.routes.weighed.total",
+        kind=Kind.COUNTER,
+        labels=("channel", "to"),
+        meaning="How often a route went behind the others of its channel for being slow, and was found fast again.",
+    ),
+    Metric(
+        said="routes.state",
+        name="fn_notifications.routes.state",
+        kind=Kind.GAUGE,
+        labels=("route",),
+        meaning="How a route stands: 0 open, 1 to be tried by one call, 2 shut or held back.",
     ),
     Metric(
         said="intake.events",
@@ -87,6 +145,34 @@ METRICS: Final = (
         name="fn_notifications.intake.conflicts.total",
         kind=Kind.COUNTER,
         meaning="Batches decided anew because somebody changed a profile under them.",
+    ),
+    Metric(
+        said="intake.resets",
+        name="fn_notifications.intake.resets.total",
+        kind=Kind.COUNTER,
+        labels=("topic",),
+        meaning="Partitions whose next offset was gone, so that reading went on at the oldest record there is.",
+    ),
+    Metric(
+        said="intake.aged_out",
+        name="fn_notifications.intake.aged_out.total",
+        kind=Kind.COUNTER,
+        labels=("topic",),
+        meaning="Records that the broker had dropped before they were read: they never come.",
+    ),
+    Metric(
+        said="intake.held",
+        name="fn_notifications.intake.held.total",
+        kind=Kind.COUNTER,
+        labels=("type", "cause"),
+        meaning="Notifications put into quarantine instead of being planned, by why.",
+    ),
+    Metric(
+        said="intake.jumps",
+        name="fn_notifications.intake.jumps.total",
+        kind=Kind.COUNTER,
+        labels=("type",),
+        meaning="Hours in which a type was asked for out of all proportion to its hours before. Worth an alert.",
     ),
     Metric(
         said="receipts.applied",
@@ -113,6 +199,61 @@ METRICS: Final = (
         meaning="Rounds given up because another relay had taken the shards over: their entries are published twice.",
     ),
     Metric(
+        said="relay.refused",
+        name="fn_notifications.relay.refused.total",
+        kind=Kind.COUNTER,
+        labels=("topic",),
+        meaning="Events the broker would not take for their size, published without their data.",
+    ),
+    Metric(
+        said="eventlog.unpublished",
+        name="fn_notifications.eventlog.unpublished",
+        kind=Kind.GAUGE,
+        meaning="Entries of the event log that are still to be published.",
+    ),
+    Metric(
+        said="eventlog.lag",
+        name="fn_notifications.eventlog.lag.seconds",
+        kind=Kind.GAUGE,
+        meaning="How long the oldest of them has waited. Beyond 48 hours the log line `eventlog.behind` says so, and "
+        "the log is pruned no further.",
+    ),
+    Metric(
+        said="ledger.off",
+        name="fn_notifications.ledger.off",
+        kind=Kind.GAUGE,
+        labels=("equation",),
+        meaning="By how much an account of the last two days does not add up. Anything but 0 is a fault.",
+    ),
+    Metric(
+        said="storage.pruned",
+        name="fn_notifications.storage.pruned.total",
+        kind=Kind.COUNTER,
+        labels=("what",),
+        meaning="What was thrown away because its time was over.",
+    ),
+    Metric(
+        said="storage.held",
+        name="fn_notifications.storage.held",
+        kind=Kind.GAUGE,
+        labels=("what",),
+        meaning="Months of history and days of the event log that stay although their time is over: something in them "
+        "is open, or not published.",
+    ),
+    Metric(
+        said="storage.oldest_transaction",
+        name="fn_notifications.storage.oldest_transaction.seconds",
+        kind=Kind.GAUGE,
+        meaning="Age of the oldest transaction: dead rows pile up behind it. After 5 minutes the log line "
+        "`storage.old_transaction` says so.",
+    ),
+    Metric(
+        said="storage.queue_dead",
+        name="fn_notifications.storage.queue.dead_rows",
+        kind=Kind.GAUGE,
+        meaning="Dead rows of the queue that claims walk over until they are cleared away.",
+    ),
+    Metric(
         said="webhooks.receipts",
         name="fn_notifications.webhooks.receipts.total",
         kind=Kind.COUNTER,
@@ -135,7 +276,7 @@ METRICS: Final = (
     ),
 )
 
-_ENDINGS: Final = MappingProxyType({Kind.COUNTER: "total", Kind.HISTOGRAM: "seconds"})
+_ENDINGS: Final = MappingProxyType({Kind.COUNTER: "total", Kind.HISTOGRAM: "seconds", Kind.GAUGE: "level"})
 
 
 def outside(said: str, kind: Kind, labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:

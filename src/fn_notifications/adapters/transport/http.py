@@ -13,7 +13,7 @@ from aiohttp.http import StreamWriter
 from attrs import field, frozen
 
 KEPT_BYTES: Final = 64 * 1024
-"""How much of an answer's body is kept. The rest is never read: the connection is given up instead."""
+"""How much of an answer's body is kept unless said. The rest is never read: the connection is given up instead."""
 
 
 class CallFailed(Exception):
@@ -38,7 +38,7 @@ def _lowered(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 @frozen
 class Response:
-    """A whole answer. Header names are lower-case; the body holds at most its first 64 KB."""
+    """A whole answer. Header names are lower-case; the body holds at most as many bytes as were to be kept."""
 
     status: int
     headers: Mapping[str, str] = field(converter=_lowered, repr=False)
@@ -66,7 +66,7 @@ class _Body(aiohttp.BytesPayload):
 
 @frozen
 class HttpTransport:
-    """POSTs over one pool of kept-alive connections. It follows no redirect, keeps no cookie and never retries."""
+    """Requests over one pool of kept-alive connections. It follows no redirect, keeps no cookie and never retries."""
 
     _session: aiohttp.ClientSession
     _total_timeout: float
@@ -90,6 +90,24 @@ class HttpTransport:
             if payload.may_have_arrived:
                 raise Unknown(_reason_unknown(failure)) from failure
             raise NotSent(_reason_not_sent(failure)) from failure
+
+    async def get(
+        self, url: str, *, headers: Mapping[str, str], keep: int = KEPT_BYTES, within: float | None = None
+    ) -> Response:
+        """The answer to a question that changes nothing, whatever its status; at most `keep` bytes of its body.
+
+        Raises `CallFailed` when there was none within the deadline, for whatever cause.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._total_timeout if within is None else within),
+                self._session.get(
+                    url, headers=headers, allow_redirects=False, trace_request_ctx=SimpleNamespace()
+                ) as response,
+            ):
+                return Response(response.status, response.headers, await _kept(response, keep))
+        except (aiohttp.ClientError, OSError, ValueError) as failure:
+            raise CallFailed(_reason_unknown(failure)) from failure
 
 
 @asynccontextmanager
@@ -126,10 +144,10 @@ def _trace() -> aiohttp.TraceConfig:
     return trace
 
 
-async def _kept(response: aiohttp.ClientResponse) -> bytes:
+async def _kept(response: aiohttp.ClientResponse, most: int = KEPT_BYTES) -> bytes:
     """As much as is kept. Left with bytes unread, aiohttp closes the connection instead of pooling it."""
     body = b""
-    while chunk := await response.content.read(KEPT_BYTES - len(body)):
+    while chunk := await response.content.read(most - len(body)):
         body += chunk
     return body
 

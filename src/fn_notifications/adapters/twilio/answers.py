@@ -2,7 +2,8 @@
 
 Sources: Twilio's error dictionary (docs/api/errors/<code>) for codes; 20429 "never processed and always safe to
 retry", 20500 "possible to receive multiple messages". Configuration that would fail every message (our number, our
-credentials) is `UNSENT`: the route or account stops, somebody mends it, and nothing is lost.
+credentials), or every message to a country, is `UNSENT`: the account, route or country stops, somebody mends it, and
+nothing is lost.
 """
 
 import json
@@ -31,7 +32,7 @@ CODES: Final[Mapping[int, tuple[OutcomeKind, Scope, timedelta | None]]] = Mappin
         20429: (_UNSENT, Scope.ROUTE, None),  # over the account's concurrency
         20500: (_IN_DOUBT, Scope.ROUTE, None),  # server error
         21211: (_REFUSED, Scope.RECIPIENT, None),  # invalid To
-        21408: (_REFUSED, Scope.DESTINATION, None),  # country not enabled
+        21408: (_UNSENT, Scope.DESTINATION, None),  # country not enabled
         21606: (_UNSENT, Scope.ROUTE, None),  # From cannot send this
         21610: (_OPTED_OUT, Scope.RECIPIENT, None),  # replied STOP
         21611: (_UNSENT, Scope.ROUTE, None),  # From's queue is more than 10 h long
@@ -48,7 +49,7 @@ CODES: Final[Mapping[int, tuple[OutcomeKind, Scope, timedelta | None]]] = Mappin
         30006: (_REFUSED, Scope.RECIPIENT, None),  # landline
         30007: (_REFUSED, Scope.CONTENT, None),  # filtered by the carrier
         30008: (_UNSENT, Scope.RECIPIENT, None),  # unknown carrier error
-        30034: (_REFUSED, Scope.DESTINATION, None),  # unregistered US 10DLC number
+        30034: (_UNSENT, Scope.DESTINATION, None),  # unregistered US 10DLC number
         30036: (_UNSENT, Scope.ROUTE, None),  # validity period over
         30047: (_UNSENT, Scope.RECIPIENT, None),  # could not be rescheduled, neither queued nor sent
         30610: (_UNSENT, Scope.DESTINATION, _HOUR),  # outside the hours the law allows there

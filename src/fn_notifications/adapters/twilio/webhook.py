@@ -87,7 +87,7 @@ class TwilioWebhook:
         receipt = Receipt(
             provider=self._account,
             key=f"{sid}:{form['MessageStatus']}",
-            kind=ReceiptKind.BOUNCED if kind is ReceiptKind.FAILED and number in NO_SUCH_NUMBER else kind,
+            kind=kind_of(kind, number),
             at=now,
             attempt_id=_token(parse_qs(urlsplit(url).query).get(ATTEMPT, [""])[0]),
             provider_id=sid,
@@ -95,9 +95,9 @@ class TwilioWebhook:
             address=address,
             code=str(number) if number else None,
         )
-        if number in CODES and CODES[number][0] is OutcomeKind.OPTED_OUT and address is not None:
-            opted_out = evolve(receipt, kind=ReceiptKind.OPTED_OUT, key=f"{receipt.key}#address", attempt_id=None)
-            return Reports((receipt, opted_out))
+        if receipt.kind is ReceiptKind.OPTED_OUT and address is not None:
+            # By itself: what it says of the address must not wait until the attempt is known.
+            return Reports((receipt, evolve(receipt, key=f"{receipt.key}#address", attempt_id=None)))
         return Reports((receipt,))
 
     def parse_inbound(self, body: bytes, *, now: datetime) -> Reports:
@@ -109,6 +109,15 @@ class TwilioWebhook:
             return Reports((), 1)
         receipt = Receipt(provider=self._account, key=sid, kind=kind, at=now, channel=channel, address=address)
         return Reports((receipt,))
+
+
+def kind_of(kind: ReceiptKind, code: int) -> ReceiptKind:
+    """What a status comes to with its error code: a failure may say that nobody can, or wants to, be texted there."""
+    if kind is ReceiptKind.FAILED and code in NO_SUCH_NUMBER:
+        return ReceiptKind.BOUNCED
+    if kind is ReceiptKind.FAILED and code in CODES and CODES[code][0] is OutcomeKind.OPTED_OUT:
+        return ReceiptKind.OPTED_OUT
+    return kind
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

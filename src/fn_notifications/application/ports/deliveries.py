@@ -12,6 +12,7 @@ from fn_notifications.domain.commands import Begin, Command, Record
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.preferences import Person
+from fn_notifications.domain.routes import Board
 
 
 @frozen(kw_only=True)
@@ -21,6 +22,8 @@ class Lease:
     key: DeliveryKey
     channel: Channel
     token: int
+    until: datetime
+    """When it runs out, by the store's time."""
 
 
 @frozen(kw_only=True)
@@ -30,6 +33,8 @@ class Candidate:
     notification: Notification = field(repr=False)
     delivery: Delivery
     person: Person = field(repr=False)
+    board: Board = field(factory=Board, repr=False)
+    """The ways out. A route whose way wants a probe is let through once: the next candidate finds it shut."""
 
 
 @frozen(kw_only=True)
@@ -40,6 +45,15 @@ class Begun:
     notification: Notification = field(repr=False)
     delivery: Delivery
     person: Person = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Waiting:
+    """A page of deliveries that wait."""
+
+    keys: tuple[DeliveryKey, ...] = ()
+    next: DeliveryKey | None = None
+    """What the next page comes after; None: this was the last."""
 
 
 @frozen(kw_only=True)
@@ -56,7 +70,8 @@ Gate = Callable[[Candidate, datetime], Begin]
 """Runs the rules again, at the store's time."""
 Choice = Callable[[Notification, Delivery, datetime], Command | None]
 """What to do about one delivery, at the store's time; None leaves it alone. The notification comes with all its
-deliveries, so that a type may look whether another channel arrived."""
+deliveries, so that a type may look whether another channel arrived, and without what is sealed of it: what cannot be
+opened can still be rescued and settled."""
 
 
 class Deliveries(Protocol):
@@ -74,7 +89,9 @@ class Deliveries(Protocol):
     async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
         """Lock, look again, and commit an attempt for each that may go.
 
-        Contact points are share-locked before they are read, so an opt-out that committed earlier is always seen.
+        Contact points are share-locked before they are read, so an opt-out that committed earlier is always seen; and
+        so are holds, so that a release finds whatever was deferred for it. Where the way an attempt goes wants a probe
+        (see `Board.probed`), this attempt is it, for all processes.
         Leases that are void are passed over; what the gate defers, skips or expires is written down and not returned.
         """
         ...
@@ -82,8 +99,8 @@ class Deliveries(Protocol):
     async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
         """Write answers down, and end their leases. Returns the states, in order.
 
-        Idempotent. An answer whose lease has passed to somebody else is still evidence about its attempt and is
-        kept as such; it takes nothing from the new holder.
+        Idempotent. An answer whose lease is lost is still evidence about its attempt and is kept as such, and among
+        the delivery's changes as a late one (see `late_answer`); it takes nothing from the new holder.
         """
         ...
 
@@ -92,11 +109,25 @@ class Deliveries(Protocol):
         ...
 
     async def change(self, keys: Collection[DeliveryKey], choose: Choice) -> Sequence[Delivery]:
-        """Apply a command to each delivery, under lock. Unknown keys are passed over. Returns those that changed."""
+        """Apply a command to each delivery, under lock. Returns those that changed.
+
+        Unknown keys are passed over, and so is a delivery whose call is on the wire under a living lease: only whoever
+        holds it can say anything about it.
+        """
+        ...
+
+    async def waiting(
+        self, tenant: str, type_: str, before: datetime, *, after: DeliveryKey | None = None, limit: int = 1000
+    ) -> Waiting:
+        """Pending deliveries of notifications of this type that were planned before a time, in order of their keys.
+
+        A page looks at `limit` deliveries at most, and may hold none of them though another page follows.
+        """
         ...
 
     async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
         """Deliveries that nobody works on and whose time has come otherwise: a dead lease with an open attempt, a
-        doubt whose grace is over. A dead lease without an attempt is simply due again and never stands here.
+        doubt whose grace is over, one that was sent and is to be asked about. A dead lease without an attempt is
+        simply due again and never stands here.
         """
         ...

@@ -1,10 +1,15 @@
 """The append-only log of what happened, on its way out."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from attrs import frozen
+
+SHARDS: Final = 16
+"""How many a log has. A user's entries are all in the one that `identity.shard_of` says, modulo this."""
+LEASE: Final = timedelta(seconds=5)
+"""How long a reader's word holds. What a killed one held is held back this long; renewing costs a few rows a second."""
 
 
 @frozen(kw_only=True)
@@ -21,8 +26,22 @@ class Entry:
     position: int
 
 
+@frozen(kw_only=True)
+class Backlog:
+    """What is not published yet."""
+
+    entries: int = 0
+    oldest: datetime | None = None
+    """When the first of them happened."""
+    lag: timedelta = timedelta()
+    """How long ago that is, by the store's time."""
+
+
 class EventLog(Protocol):
-    """Sharded by user; one reader per shard at a time, by lease."""
+    """Every event of every delivery, and what else is told; sharded by user; one reader per shard at a time, by lease.
+
+    Readers are given what has a topic. The rest is kept beside it, for the ledger, and moved past.
+    """
 
     async def take(self, reader: str, limit: int) -> Sequence[Entry]:
         """The next entries of the shards this reader holds, leasing free ones first; in order per key.
@@ -36,10 +55,14 @@ class EventLog(Protocol):
         """Move on past these, which must be the whole of the last `take`. Raises `Conflict` when the lease was lost."""
         ...
 
+    async def renew(self, reader: str, entries: Sequence[Entry]) -> None:
+        """Hold on to the shards of these while their publication takes its time. Raises `Conflict` when one is lost."""
+        ...
+
     async def release(self, reader: str) -> None:
         """Give up this reader's shards, so that another need not wait for the lease to end. Idempotent."""
         ...
 
-    async def backlog(self) -> int:
-        """How many entries are not published yet."""
+    async def backlog(self) -> Backlog:
+        """What is not published yet, over all shards."""
         ...

@@ -60,6 +60,7 @@ class EventPublisher(Protocol):
         """Return when every message is acknowledged by the broker.
 
         Raises `Unavailable` when one is not; any part of the batch may have been written then, so the caller
-        publishes the whole batch again. An empty batch is a no-op.
+        publishes the whole batch again. Raises `Refused`, likewise, when the broker will never take one of them, for
+        its size say: published in smaller batches, the others can be written. An empty batch is a no-op.
         """
         ...

@@ -1,27 +1,31 @@
 """Looking back: what was stored, for people and for `explain`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import frozen
 
-from fn_notifications.application.ports.intake import DeadReason, EventOutcome, Position
-from fn_notifications.domain.lifecycle import Status
+from fn_notifications.application.ports.intake import DeadReason, Position
+from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.receipts import Receipt
 
 
 @frozen(kw_only=True)
 class Change:
-    """A gate's second thought about a delivery, kept with its time."""
+    """A second thought about a delivery, or an answer that came too late to be one, kept with its time."""
 
     at: datetime
     delivery_no: int
     event: str
     reason: str | None
     until: datetime | None = None
+    text: str | None = None
+    """An operator's reason; what a late answer said."""
 
 
 @frozen(kw_only=True)
@@ -37,6 +41,14 @@ class Story:
 
 
 @frozen(kw_only=True)
+class Doubtful:
+    """A delivery in doubt, as listed."""
+
+    type: str
+    delivery: Delivery
+
+
+@frozen(kw_only=True)
 class DeadLetter:
     """A dead event as listed: without its bytes."""
 
@@ -45,6 +57,8 @@ class DeadLetter:
     position: Position
     at: datetime
     detail: str = ""
+    replayed_at: datetime | None = None
+    """When it was tried again with success."""
 
 
 @frozen(kw_only=True)
@@ -53,6 +67,8 @@ class Unsettled:
 
     sending: int = 0
     due_soon: int = 0
+    waiting: int = 0
+    """Due as well, but nothing can go there: see `unsettled`."""
     unpublished: int = 0
     unapplied: int = 0
 
@@ -60,19 +76,6 @@ class Unsettled:
     def settled(self) -> bool:
         """Nothing of it."""
         return not (self.sending or self.due_soon or self.unpublished or self.unapplied)
-
-
-@frozen(kw_only=True)
-class Ledger:
-    """Counts that must add up."""
-
-    events: Mapping[EventOutcome, int] = field(factory=dict)
-    deliveries: Mapping[Status, int] = field(factory=dict)
-
-    @property
-    def taken_in(self) -> int:
-        """How many events were stored, whatever became of them."""
-        return sum(self.events.values())
 
 
 class History(Protocol):
@@ -86,14 +89,34 @@ class History(Protocol):
         """The newest notifications with their deliveries, newest first."""
         ...
 
+    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
+        """What is in doubt, the oldest event first. `held`: only what waits for an operator, until it expires."""
+        ...
+
+    async def doubts(self, tenant: str) -> Mapping[Channel, int]:
+        """How many deliveries are in doubt, by channel; channels without one are left out."""
+        ...
+
     async def dead_letters(self, tenant: str, limit: int) -> Sequence[DeadLetter]:
         """The newest dead letters, newest first."""
         ...
 
-    async def unsettled(self, horizon: timedelta) -> Unsettled:
-        """What is on the wire, due within `horizon`, unpublished or unapplied."""
+    async def unsettled(self, horizon: timedelta, waiting: Collection[Channel] = ()) -> Unsettled:
+        """What is on the wire, due within `horizon`, unpublished or unapplied.
+
+        Of the channels in `waiting` nothing can go within the horizon (see `waiting_channels`): what is pending there
+        is counted apart.
+        """
         ...
 
-    async def ledger(self, tenant: str) -> Ledger:
-        """Events by outcome and deliveries by status."""
+    async def ledger(self, tenant: str, days: int | None = None) -> Ledger:
+        """The accounts, of everything that is kept or, so that it costs no more than they do, of the last `days`.
+
+        A day is a day of event time in UTC; the first of one is today. Balanced at every moment, whatever is being
+        written: each equation is read at one point of time. Changes nothing.
+        """
+        ...
+
+    async def taken_from(self, tenant: str, topics: Collection[str]) -> frozenset[str]:
+        """Those of these topics that anything was taken in from, as far as history goes back."""
         ...

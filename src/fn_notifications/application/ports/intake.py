@@ -8,8 +8,10 @@ from uuid import UUID
 
 from attrs import field, frozen
 
+from fn_notifications.domain.lifecycle import RELEASING
 from fn_notifications.domain.notification import Notification
-from fn_notifications.domain.preferences import Profile
+from fn_notifications.domain.preferences import Profile, UserRef
+from fn_notifications.domain.reasons import Reason
 
 
 class EventOutcome(StrEnum):
@@ -21,6 +23,8 @@ class EventOutcome(StrEnum):
     """Of no type we know, or one that tells nobody."""
     STALE = "stale"
     DEAD_LETTERED = "dead_lettered"
+    HELD = "held"
+    """In quarantine, with at least one of the people it concerns."""
 
 
 class DeadReason(StrEnum):
@@ -66,11 +70,29 @@ class Proposal:
 
     notification: Notification
     window: timedelta
+    limit: int | None = None
+    """How many of its type this person may get within an hour; what is beyond is held. None: any number."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing on any channel: then it takes no key, and nobody has had enough of it."""
+        return all(delivery.status in RELEASING for delivery in self.notification.deliveries)
+
+
+@frozen
+class Hold:
+    """What an event means for one person, kept for an operator instead of being said."""
+
+    user: UserRef
+    type: str
+    """Of the notification; of the event, where it only teaches something about the person."""
+    event_at: datetime
+    reason: Reason
 
 
 @frozen(kw_only=True)
 class Event:
-    """One understood event, planned. No proposals: it is ignored."""
+    """One understood event, planned. Neither proposals nor holds: it is ignored."""
 
     identity: bytes
     digest: bytes
@@ -78,6 +100,10 @@ class Event:
     type: str
     original: Original
     proposals: tuple[Proposal, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    released: int | None = None
+    """The id in quarantine that this settles. Without holds it is held no longer, whatever becomes of it; one that
+    is not held any more when it is stored is a duplicate."""
 
 
 @frozen(kw_only=True)
@@ -100,6 +126,18 @@ class Batch:
 
 
 @frozen(kw_only=True)
+class Volume:
+    """How many of a type were asked for in this hour, repetitions apart, and in the hours before."""
+
+    type: str
+    added: int
+    """By this batch, which `amount` contains."""
+    amount: int
+    recent: tuple[int, ...]
+    """The newest hour first, as many as `REMEMBERED` at most; those in which nothing came between others are 0."""
+
+
+@frozen(kw_only=True)
 class Report:
     """What became of a batch: outcomes in the order of its events, then of its dead ones."""
 
@@ -108,6 +146,11 @@ class Report:
     """Those newly stored."""
     duplicates: Mapping[UUID, UUID] = field(factory=dict)
     """Notifications not stored, to the ones they would have repeated."""
+    repeated: Mapping[bytes, tuple[UUID, ...]] = field(factory=dict)
+    """Identities of events that were known before, with the same body: what those became, or repeated."""
+    holds: tuple[Hold, ...] = ()
+    """What this batch put into quarantine."""
+    volumes: tuple[Volume, ...] = ()
 
 
 class IntakeStore(Protocol):
@@ -119,6 +162,9 @@ class IntakeStore(Protocol):
         Idempotent by event identity: the same event again is a recorded duplicate, with another body a dead letter.
         Of concurrent proposals with one user, type and key within the window exactly one is stored; the others are
         recorded with its id. A notification whose every delivery is skipped takes no key.
+        What is to be held, and what is beyond a person's limit for its type within the last hour of the store's time,
+        duplicates and silent ones not counted, goes into quarantine with the event's bytes, in the same transaction.
+        Every delivery gets its rank in its lane (see `fairness`).
         Raises `Conflict`, having stored nothing, when a profile's version moved; `Refused`, likewise, when the
         store cannot take some value of the batch.
         """

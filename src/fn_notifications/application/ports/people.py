@@ -6,6 +6,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from fn_notifications.application.ports.vault import VaultError
 from fn_notifications.domain.address import Address, Channel
 from fn_notifications.domain.preferences import Person, Profile, UserRef
 
@@ -24,6 +25,14 @@ class Loaded:
 
     now: datetime
     dossiers: Mapping[UserRef, Dossier]
+    unreadable: frozenset[UserRef] = frozenset()
+    """Those of whom something is held that no key opens, while others' can be opened. They have no dossier here."""
+
+    def of(self, user: UserRef) -> Dossier:
+        """A user's dossier. Raises `VaultError` when it is unreadable."""
+        if user in self.unreadable:
+            raise VaultError("what is held about this person opens with none of the keys")
+        return self.dossiers[user]
 
 
 @frozen(kw_only=True)
@@ -44,7 +53,15 @@ class People(Protocol):
     """Profiles, and the contact points that consent is read from."""
 
     async def load(self, users: Collection[UserRef]) -> Loaded:
-        """A dossier for every user asked for; an empty profile of version 0 for those nobody told us of."""
+        """A dossier for every user asked for who is not unreadable; an empty profile of version 0 for those nobody told
+        us of.
+
+        Raises `VaultError` when nothing can be opened: then it is the key, and not the row.
+        """
+        ...
+
+    async def sharing(self, tenant: str, channel: Channel, address: Address, limit: int) -> Sequence[UserRef]:
+        """Up to `limit` users with this address on this channel, however it is written, in order of their ids."""
         ...
 
     async def save(self, profiles: Sequence[Profile]) -> None:

@@ -20,6 +20,8 @@ class Applied:
     """Their attempt is not known (yet)."""
     parked: int = 0
     """Waited too long; kept, and never looked at again."""
+    resolved: int = 0
+    """Deliveries that were in doubt and no longer are."""
 
 
 Judge = Callable[[Delivery, Receipt, datetime], Command | None]
@@ -31,6 +33,10 @@ class Receipts(Protocol):
 
     async def receive(self, receipts: Sequence[Receipt]) -> int:
         """Store reports, each key of a provider once, in one transaction. Returns how many were new."""
+        ...
+
+    async def reporting(self) -> frozenset[str]:
+        """The provider accounts that ever sent a report. What is pruned since does not matter."""
         ...
 
     async def apply(self, limit: int, judge: Judge) -> Applied:

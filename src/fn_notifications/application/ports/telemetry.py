@@ -6,7 +6,7 @@ Label = str | int | float | bool | None
 
 
 class Telemetry(Protocol):
-    """Counters, durations and structured log lines. Never raises, never blocks."""
+    """Counters, durations, levels and structured log lines. Never raises, never blocks."""
 
     def count(self, name: str, amount: int = 1, **labels: Label) -> None:
         """Add to a counter. Labels are few-valued: channel, type, status, reason."""
@@ -14,6 +14,10 @@ class Telemetry(Protocol):
 
     def observe(self, name: str, value: float, **labels: Label) -> None:
         """Add a value to a distribution; durations are in seconds."""
+        ...
+
+    def gauge(self, name: str, value: float, **labels: Label) -> None:
+        """Say how high something stands now; what was said before no longer counts."""
         ...
 
     def log(self, level: str, event: str, **fields: Label) -> None:
@@ -28,6 +32,9 @@ class Silent:
         """Nothing."""
 
     def observe(self, name: str, value: float, **labels: Label) -> None:
+        """Nothing."""
+
+    def gauge(self, name: str, value: float, **labels: Label) -> None:
         """Nothing."""
 
     def log(self, level: str, event: str, **fields: Label) -> None:

@@ -14,9 +14,11 @@ from attrs import evolve
 from rich.console import Console
 from rich.table import Table
 
-from fn_notifications.adapters.kafka.publisher import open_publisher
+from fn_notifications.adapters.kafka.backlog import publish_as_read
 from fn_notifications.application.ports.events import Outgoing
 from fn_notifications.application.preferences import InvalidPreferences
+from fn_notifications.application.waiting import waiting_channels
+from fn_notifications.domain.address import Channel
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.cli.lines import (
     BadInput,
@@ -27,13 +29,13 @@ from fn_notifications.entrypoints.cli.lines import (
 )
 from fn_notifications.entrypoints.cli.samples import sample_events, sample_preferences
 from fn_notifications.entrypoints.embedded import free_port, on_this_machine
-from fn_notifications.entrypoints.parts import kafka_of
+from fn_notifications.entrypoints.parts import kafka_of, routes_of
 from fn_notifications.entrypoints.report import report
 from fn_notifications.entrypoints.settings import Embed, Role, Settings
 from fn_notifications.entrypoints.stack import Stack, running_stack
 
 _HORIZON: Final = timedelta(seconds=60)
-"""What is due later than this counts as settled: it waits, as it should."""
+"""What can go no sooner than this counts as settled: it waits, as it should."""
 _STOPPED: Final = 130
 _PROBE: Final = 2.0
 """Seconds until a shut route is tried again: in a demonstration nobody waits for minutes."""
@@ -84,11 +86,14 @@ async def _demo(
             await set_all(stack, preferences)
             await publish_all(stack, messages)
             settled = await _settle(stack, len(messages), arguments.timeout)
+            waiting = await _waiting(stack)
             document = await _document(stack)
     if arguments.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         _show(document)
+    for channel, whys in waiting.items():
+        print(f"fn-notifications: {channel} waits: {'; '.join(whys)}", file=sys.stderr)
     if not settled:
         print(f"fn-notifications: not settled within {arguments.timeout:g} s", file=sys.stderr)
     return 0 if settled else 1
@@ -104,9 +109,8 @@ async def set_all(stack: Stack, preferences: PreferenceDocuments) -> None:
 
 
 async def publish_all(stack: Stack, messages: Sequence[Outgoing]) -> None:
-    """Publish to the stack's broker."""
-    async with open_publisher(kafka_of(stack.service.settings)) as publisher:
-        await publisher.publish(messages)
+    """Publish to the stack's broker, no faster than the service takes it in."""
+    await publish_as_read(kafka_of(stack.service.settings), messages)
 
 
 async def _settle(stack: Stack, published: int, seconds: float) -> bool:
@@ -117,7 +121,7 @@ async def _settle(stack: Stack, published: int, seconds: float) -> bool:
     async def settled() -> bool:
         if (await history.ledger(tenant)).taken_in < published or (simulator and simulator.reporting):
             return False
-        return (await history.unsettled(_HORIZON)).settled
+        return (await history.unsettled(_HORIZON, await _waiting(stack))).settled
 
     try:
         async with asyncio.timeout(seconds):
@@ -128,6 +132,12 @@ async def _settle(stack: Stack, published: int, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _waiting(stack: Stack) -> Mapping[Channel, Sequence[str]]:
+    """Channels of which nothing can go for now, and why."""
+    seen = await stack.service.stores.routes.board()
+    return waiting_channels(routes_of(stack.service.settings), seen, _HORIZON)
 
 
 async def _document(stack: Stack) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def _text(explanation: Explanation) -> Iterator[str]:
         yield f"repetitions recorded: {explanation.repeats}"
     yield ""
     yield from (f"  {sentence}" for sentence in explanation.summary)
+    yield from (f"  {sentence}" for sentence in explanation.waits)
     yield ""
     for step in explanation.steps:
         yield f"  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.channel:<9} {step.what:<8} {step.text}"

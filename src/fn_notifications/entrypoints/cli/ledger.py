@@ -1,15 +1,17 @@
-"""`ledger`: what became of every event and delivery, and what is still to be done."""
+"""`ledger`: what became of every event and delivery, whether it adds up, and what is still to be done."""
 
 import argparse
 import asyncio
 import json
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from attrs import asdict
 
+from fn_notifications.application.waiting import waiting_channels
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.parts import open_database, store_on
+from fn_notifications.entrypoints.parts import open_database, routes_of, store_on
 from fn_notifications.entrypoints.report import ledger_document
 from fn_notifications.entrypoints.settings import Settings
 
@@ -17,21 +19,35 @@ _HORIZON: Final = timedelta(seconds=60)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the counts."""
-    document = asyncio.run(_read(database_of_running()))
-    if arguments.json:
-        print(json.dumps(document, indent=2))
-        return 0
+    """Print the counts. 1 when something does not add up."""
+    document = asyncio.run(_read(database_of_running(), arguments.days))
+    print(json.dumps(document, indent=2) if arguments.json else "\n".join(_text(document)))
+    return 0 if document["balanced"] else 1
+
+
+def _text(document: Mapping[str, Any]) -> Iterator[str]:
     for name, counts in document.items():
-        if isinstance(counts, dict):
-            print(f"{name:<11}" + ", ".join(f"{what} {amount}" for what, amount in counts.items()))
-    print("settled    " + ("yes" if document["settled"] else "no: see unsettled"))
-    return 0
+        if isinstance(counts, dict) and counts:
+            yield f"{name:<11}" + ", ".join(f"{what} {amount}" for what, amount in counts.items())
+    for sentence in document["waiting"]:
+        yield f"{'waiting':<11}{sentence}"
+    yield "settled    " + ("yes" if document["settled"] else "no: see unsettled")
+    yield "balanced   " + ("yes" if document["balanced"] else "no")
+    for one in document["imbalances"]:
+        off = abs(one["expected"] - one["found"])
+        yield f"{'off by ' + str(off):<11}{one['equation']}: {one['expected']} expected, {one['found']} found"
 
 
-async def _read(settings: Settings) -> dict[str, Any]:
+async def _read(settings: Settings, days: int | None) -> dict[str, Any]:
     async with open_database(settings) as database:
-        history = store_on(database, settings).history
-        ledger = await history.ledger(settings.tenant)
-        unsettled = await history.unsettled(_HORIZON)
-    return {**ledger_document(ledger), "unsettled": asdict(unsettled), "settled": unsettled.settled}
+        stores = store_on(database, settings)
+        history, seen, lanes = stores.history, await stores.routes.board(), routes_of(settings)
+        ledger = await history.ledger(settings.tenant, days)
+        waiting = waiting_channels(lanes, seen, _HORIZON)
+        unsettled = await history.unsettled(_HORIZON, waiting)
+    return {
+        **ledger_document(ledger),
+        "unsettled": asdict(unsettled),
+        "settled": unsettled.settled,
+        "waiting": [f"{channel}: {why}" for channel, whys in waiting.items() for why in whys],
+    }

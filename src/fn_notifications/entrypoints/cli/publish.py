@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from fn_notifications.adapters.kafka.backlog import publish_as_read
 from fn_notifications.adapters.kafka.publisher import open_publisher
 from fn_notifications.application.errors import Misconfigured
 from fn_notifications.application.ports.events import Outgoing
@@ -34,5 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
     kafka = evolve(kafka_of(settings), publish_timeout=10.0)
+    if settings.embedded:
+        await publish_as_read(kafka, messages)
+        return
     async with open_publisher(kafka) as publisher:
         await publisher.publish(messages)

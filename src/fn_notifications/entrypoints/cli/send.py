@@ -8,7 +8,7 @@ from uuid import uuid4
 from attrs import evolve
 
 from fn_notifications.application.ports.telemetry import Silent
-from fn_notifications.application.service import Duplicate, MissingVariables, UnknownType
+from fn_notifications.application.service import Duplicate, IdReused, MissingVariables, UnknownType
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.notification import Notification
 from fn_notifications.entrypoints.bootstrap import bootstrap
@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _complain(f"no such notification type: {error}")
     except MissingVariables as error:
         return _complain(f"{arguments.type} needs {', '.join(f'{name}=…' for name in error.names)}")
+    except IdReused:
+        return _complain(f"--id {arguments.id} was used for something else")
     except Duplicate as error:
         print(f"already said: {error.first} (same user, type and key within the type's window)")
         return 0

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.adapters.twilio.webhook import SIGNATURE_HEADER, TwilioWebhook
 from fn_notifications.application.errors import Misconfigured
+from fn_notifications.application.ports.lookup import Lookup
 from fn_notifications.application.ports.sending import Sender
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.receipts import Receipt
@@ -18,10 +20,19 @@ INBOUND = "/api/webhooks/twilio/inbound"
 
 def sender(context: Context, channel: Channel) -> Sender:
     """The account's sender for one channel."""
+    return TwilioSender(_settings(context, channel), channel, context.transport)
+
+
+def lookup(context: Context, channel: Channel) -> Lookup:
+    """The account, asked about one channel's messages."""
+    return TwilioLookup(_settings(context, channel), context.transport)
+
+
+def _settings(context: Context, channel: Channel) -> TwilioSettings:
     account = context.settings.twilio
     if account.account_sid is None or account.auth_token is None:
         raise Misconfigured("TWILIO_ACCOUNT_SID or TWILIO_AUTH_TOKEN is missing")
-    settings = TwilioSettings(
+    return TwilioSettings(
         account_sid=account.account_sid.reveal(),
         auth_token=account.auth_token.reveal(),
         phone_number=account.phone_number,
@@ -31,7 +42,6 @@ def sender(context: Context, channel: Channel) -> Sender:
         base_url=account.base_url,
         deadline=context.deadline(channel),
     )
-    return TwilioSender(settings, channel, context.transport)
 
 
 def doors(context: Context) -> Mapping[str, Read]:

@@ -99,7 +99,9 @@ def _kafka(read: Readings, group: str) -> model.Kafka:
         tls=read.get(stores.KAFKA_SSL, read.given(stores.KAFKA_USERNAME)),
         mechanism=read[stores.KAFKA_SASL_MECHANISM],
         group=read.get(stores.KAFKA_GROUP_ID, group),
+        group_protocol=read[stores.KAFKA_GROUP_PROTOCOL],
         topics=read[stores.KAFKA_TOPICS],
+        properties=read.get(stores.KAFKA_PROPERTIES, {}),
     )
 
 
@@ -110,6 +112,7 @@ def _lane(read: Readings, plan: Plan, channel: Channel) -> model.Lane:
         adapters=plan.adapters[channel],
         concurrency=read[variables.concurrency],
         deadline=read[variables.deadline],
+        rate=read[variables.rate],
         circuit=model.Circuit(
             failures=read.get(variables.threshold, general.failures),
             window=read.get(variables.window, general.window),
@@ -154,6 +157,8 @@ def _queue(read: Readings) -> model.Queue:
         calls_in_flight=concurrency.get("notifications", 20),
         prune_after=read[stores.OBAN_PRUNING_MAX_AGE],
         rescues=read[stores.OBAN_RESCUE_ATTEMPTS],
+        lease=read[stores.DELIVERY_LEASE],
+        doubt_grace=read[stores.IN_DOUBT_GRACE],
     )
 
 

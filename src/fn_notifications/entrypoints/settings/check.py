@@ -39,6 +39,7 @@ class Check:
         yield from self._parts()
         yield from self._adapters()
         yield from self._accounts()
+        yield from self._leases()
         yield from self._recipients()
         yield from self._secrets()
         yield from self._identity()
@@ -109,6 +110,15 @@ class Check:
         for channel, number in numbers.items():
             if TWILIO in adapters[channel] and not given(of.TWILIO_MESSAGING_SERVICE_SID):
                 yield from self._need(number, f"{channel} is to go by twilio without TWILIO_MESSAGING_SERVICE_SID")
+
+    def _leases(self) -> Iterator[Problem]:
+        lease = self.readings[stores.DELIVERY_LEASE]
+        for channel, variables in of.CHANNELS.items():
+            if self.plan.adapters[channel] and self.readings[variables.deadline] >= lease:
+                yield Problem(
+                    self.readings.where(variables.deadline),
+                    f"expected less than DELIVERY_LEASE ({lease:g} s): a slow call would be taken for a dead process",
+                )
 
     def _recipients(self) -> Iterator[Problem]:
         if self.plan.production:

@@ -17,6 +17,9 @@ Item = TypeVar("Item", bound=Hashable)
 IntakeStart = Literal["now", "earliest"] | datetime
 """Where a consumer group begins that has never been here: an aware UTC instant, or one of the two ends."""
 
+GroupProtocol = Literal["classic", "cooperative", "consumer"]
+"""How a consumer group shares its partitions."""
+
 
 @frozen
 class Kind(Generic[T_co]):
@@ -52,6 +55,17 @@ def whole(low: int, high: int, unit: str = "") -> Kind[int]:
     return Kind(f"a whole number{unit} from {low} to {high}", read)
 
 
+def number(low: float, high: float) -> Kind[float]:
+    """A number from `low` to `high`, with or without decimals."""
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= high:
+            raise ValueError
+        return float(text)
+
+    return Kind(f"a number from {low:g} to {high:g}", read)
+
+
 def milliseconds(low: int, high: int) -> Kind[float]:
     """Written in milliseconds, kept in seconds."""
     number = whole(low, high, " of milliseconds")
@@ -61,16 +75,17 @@ def milliseconds(low: int, high: int) -> Kind[float]:
 _UNITS: Final = MappingProxyType({"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400})
 
 
-def duration(longest: int) -> Kind[float]:
-    """Seconds, or a number with the unit s, m, h or d; kept in seconds, at most `longest`."""
+def duration(longest: int, *, least: int = 0) -> Kind[float]:
+    """Seconds, or a number with the unit s, m, h or d; kept in seconds, from `least` to `longest`."""
 
     def read(text: str) -> float:
         match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-        if match is None or (seconds := int(match[1]) * _UNITS[match[2]]) > longest:
+        if match is None or not least <= (seconds := int(match[1]) * _UNITS[match[2]]) <= longest:
             raise ValueError
         return float(seconds)
 
-    return Kind(f"seconds, or a number with s, m, h or d, such as 15m; at most {longest} seconds", read)
+    bounds = f"{least} to {longest}" if least else f"at most {longest}"
+    return Kind(f"seconds, or a number with s, m, h or d, such as 15m; {bounds} seconds", read)
 
 
 def one_of(spellings: Mapping[str, T], expected: str | None = None) -> Kind[T]:
@@ -111,6 +126,17 @@ def _read_queues(text: str) -> Mapping[str, int]:
     return MappingProxyType(queues)
 
 
+def _read_properties(text: str) -> Mapping[str, Secret[str]]:
+    pairs = [re.fullmatch(r"\s*([a-z][a-z0-9.]*)\s*=\s*(.*?)\s*", part, re.DOTALL) for part in text.split(",")]
+    properties = {pair[1]: Secret(pair[2]) for pair in pairs if pair}
+    if len(properties) != len(pairs):
+        raise ValueError
+    return MappingProxyType(properties)
+
+
+_PROTOCOLS: Final[Mapping[str, GroupProtocol]] = MappingProxyType(
+    {"classic": "classic", "cooperative": "cooperative", "consumer": "consumer"}
+)
 _ENDS: Final[Mapping[str, Literal["now", "earliest"]]] = MappingProxyType({"now": "now", "earliest": "earliest"})
 
 
@@ -136,6 +162,10 @@ path: Final = Kind("a path, from the working directory if relative", str)
 password: Final = secret(Kind("a secret of your own", str))
 token: Final = secret(matching(r"[!-~]+", "printable ASCII without spaces"))
 queues: Final = Kind("name:number pairs between commas, such as default:10,notifications:20,retries:5", _read_queues)
+group_protocol: Final = one_of(_PROTOCOLS)
+properties: Final = Kind(
+    "name=value pairs between commas, such as ssl.ca.location=/etc/ssl/kafka.pem,client.rack=a", _read_properties
+)
 start: Final = Kind(
     "now, earliest, or an ISO 8601 timestamp with its offset, such as 2026-11-01T00:00:00Z", _read_start
 )

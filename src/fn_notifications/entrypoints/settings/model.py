@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from fn_notifications.domain.address import Address, Channel, EmailAddress, PhoneNumber
-from fn_notifications.entrypoints.settings.kinds import IntakeStart
+from fn_notifications.entrypoints.settings.kinds import GroupProtocol, IntakeStart
 from fn_notifications.entrypoints.settings.locators import ContactKey, is_loopback
 from fn_notifications.entrypoints.settings.secret import Secret
 from fn_notifications.entrypoints.settings.variables.service import Environment, Role
@@ -52,7 +52,9 @@ class Kafka:
     tls: bool
     mechanism: str
     group: str
+    group_protocol: GroupProtocol
     topics: tuple[str, ...]
+    properties: Mapping[str, Secret[str]]
 
 
 @frozen(kw_only=True)
@@ -66,12 +68,15 @@ class Circuit:
 
 @frozen(kw_only=True)
 class Lane:
-    """One channel: who carries it in order of failover, how much at once, how long a call may take."""
+    """One channel: who carries it in order of failover, how much at once and how fast, how long a call may take."""
 
     adapters: tuple[str, ...]
     """Empty: the channel is off."""
     concurrency: int
+    """By each of them."""
     deadline: float
+    rate: float | None
+    """Calls a second by each of them, in all processes together; None: as many as there are."""
     circuit: Circuit
 
     @property
@@ -142,6 +147,9 @@ class Queue:
     """Over all lanes together."""
     prune_after: float
     rescues: int
+    lease: float
+    doubt_grace: float | None
+    """None: as long as the channel's reports usually take."""
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ import pytest
 
 from fn_notifications.application.errors import Conflict
 from fn_notifications.application.ports.deliveries import Begun
-from fn_notifications.application.ports.eventlog import Entry
+from fn_notifications.application.ports.eventlog import LEASE, Backlog, Entry
 from fn_notifications.application.receipts import judge
 from fn_notifications.domain.outcome import OutcomeKind
 from fn_notifications.domain.receipts import ReceiptKind
@@ -37,14 +37,14 @@ class EventLogContract:
         first = await stores.eventlog.take("relay", 2)
         assert len(first) == 2
         assert await stores.eventlog.take("relay", 2) == first
-        assert await stores.eventlog.backlog() == 3
+        assert (await stores.eventlog.backlog()).entries == 3
         await stores.eventlog.published("relay", first)
-        assert await stores.eventlog.backlog() == 1
+        assert (await stores.eventlog.backlog()).entries == 1
         (last,) = await stores.eventlog.take("relay", 2)
         assert last not in first
         await stores.eventlog.published("relay", [last])
         assert await stores.eventlog.take("relay", 2) == []
-        assert await stores.eventlog.backlog() == 0
+        assert (await stores.eventlog.backlog()).entries == 0
 
     async def test_an_entry_says_what_happened_to_whom(self, stores: Stores) -> None:
         """Keyed by the user, in the user's shard, with an id that is made from the change."""
@@ -61,7 +61,9 @@ class EventLogContract:
         reports = [receipt(one, ReceiptKind.DELIVERED, f"k{n}") for n, one in enumerate(wave)]
         await stores.receipts.receive(reports)
         await stores.receipts.apply(10, judge)
-        entries = await _all(stores, page=3)
+        entries = [*await stores.eventlog.take("relay", 3)]
+        await stores.eventlog.published("relay", entries)
+        entries += await _all(stores, page=100)
         versions: dict[str, list[int]] = {}
         for entry in entries:
             versions.setdefault(entry.data["delivery_id"], []).append(entry.data["version"])
@@ -96,7 +98,70 @@ class EventLogContract:
         with pytest.raises(Conflict):
             await stores.eventlog.published("one", held)
         await stores.eventlog.published("two", held)
-        assert await stores.eventlog.backlog() == 0
+        assert (await stores.eventlog.backlog()).entries == 0
+
+    async def test_a_lease_that_is_over_counts_no_more(self, stores: Stores) -> None:
+        """Even when nobody has taken over yet: somebody may any moment, and would publish the same after it."""
+        await _sent(stores, 2)
+        held = await stores.eventlog.take("one", 10)
+        await stores.advance(LAPSE)
+        with pytest.raises(Conflict):
+            await stores.eventlog.published("one", held)
+        with pytest.raises(Conflict):
+            await stores.eventlog.renew("one", held)
+        assert (await stores.eventlog.backlog()).entries == 2
+        assert await stores.eventlog.take("one", 10) == held
+        await stores.eventlog.published("one", held)
+
+    async def test_a_reader_may_take_its_time(self, stores: Stores) -> None:
+        """As long as it renews its lease, nobody else gets what it holds."""
+        await _sent(stores, 2)
+        held = await stores.eventlog.take("one", 10)
+        for _ in range(4):
+            await stores.advance(LEASE / 2)
+            await stores.eventlog.renew("one", held)
+            assert await stores.eventlog.take("two", 10) == []
+        with pytest.raises(Conflict):
+            await stores.eventlog.renew("two", held)
+        await stores.eventlog.published("one", held)
+
+    async def test_readers_share_the_shards(self, stores: Stores) -> None:
+        """Whoever comes while others hold some gets the rest; together they miss nothing and repeat nothing."""
+        for number in range(12):
+            await meet(stores, user(f"user{number}"), email=ADA.value)
+            await told(stores, user(f"user{number}"), f"n{number}")
+        wave = await begun(stores)
+        await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED) for one in wave[:6]])
+        first = await stores.eventlog.take("one", 100)
+        await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED) for one in wave[6:]])
+        assert await stores.eventlog.take("two", 100) == []
+        await stores.eventlog.published("one", first)
+        await stores.eventlog.release("one")
+        second = await stores.eventlog.take("two", 100)
+        keys = [entry.key for entry in (*first, *second)]
+        assert sorted(keys) == sorted(f"user{number}" for number in range(12))
+
+    async def test_what_is_not_told_is_moved_past(self, stores: Stores) -> None:
+        """Planned, begun and skipped are rows of the log, but no entries, and no backlog."""
+        await meet(stores, user(), email=ADA.value)
+        await told(stores, user(), "one")
+        await begun(stores)
+        assert await stores.eventlog.take("relay", 10) == []
+        assert await stores.eventlog.backlog() == Backlog()
+        (account,) = [one for one in (await stores.history.ledger(TENANT)).accounts if one.equation == "transitions"]
+        assert (account.expected, account.found) == (2, 2)
+
+    async def test_the_backlog_says_since_when(self, stores: Stores) -> None:
+        """The oldest entry's time."""
+        early = (await _sent(stores, 1))[0]
+        await stores.advance(LAPSE)
+        await told(stores, user(), "later")
+        await stores.deliveries.finish([answer(one, OutcomeKind.ACCEPTED) for one in await begun(stores)])
+        backlog = await stores.eventlog.backlog()
+        assert backlog.entries == 2
+        (first, second) = await stores.eventlog.take("relay", 10)
+        assert backlog.oldest == first.at <= second.at - LAPSE / 2
+        assert first.data["delivery_id"] == early.delivery.key.event_key
 
     async def test_a_reader_that_stops_makes_room_at_once(self, stores: Stores) -> None:
         """What it had not published comes to the next, who need not wait for the lease to end."""
@@ -108,7 +173,7 @@ class EventLogContract:
             await stores.eventlog.published("one", held)
         await stores.eventlog.release("one")
         await stores.eventlog.published("two", held)
-        assert await stores.eventlog.backlog() == 0
+        assert (await stores.eventlog.backlog()).entries == 0
 
 
 async def _sent(stores: Stores, count: int) -> Sequence[Begun]:

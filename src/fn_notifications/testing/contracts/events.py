@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.errors import Refused, Unavailable
 from fn_notifications.application.ports.events import EventSource, Outgoing, Record
 from fn_notifications.testing.streams import (
     NASTY,
+    TOO_LARGE,
     WAIT,
     Place,
     Stream,
@@ -274,3 +275,15 @@ class EventPublisherContract:
                 await publisher.publish(batch)
         by_key = numbers_by_key(await stream.read())
         assert by_key == {b"key-%d" % key: list(range(key, 160, 8)) for key in range(8)}
+
+    async def test_a_message_that_is_too_large_is_refused(self, stream: Stream) -> None:
+        """It will never be taken, so it is not `Unavailable`; without it the rest can be published."""
+        huge = Outgoing(topic=stream.topic, key=b"key-0", value=bytes(TOO_LARGE))
+        async with stream.publisher() as publisher:
+            with pytest.raises(Refused):
+                await publisher.publish([*numbered(stream.topic, range(8)), huge])
+            with pytest.raises(Refused):
+                await publisher.publish([huge])
+            await publisher.publish(numbered(stream.topic, range(16)))
+        by_key = numbers_by_key(await stream.read())
+        assert by_key == {b"key-%d" % key: [key, key + 8] for key in range(8)}

@@ -100,6 +100,14 @@ class HistoryContract:
         letters = await stores.history.dead_letters(TENANT, 2)
         assert [letter.position.offset for letter in letters] == [2, 1]
 
+    async def test_where_events_came_from_is_remembered(self, stores: Stores) -> None:
+        """Whatever became of them; only of the topics asked for, and tenants apart."""
+        assert await stores.history.taken_from(TENANT, ["posts"]) == frozenset()
+        await stores.intake.store(Batch(tenant=TENANT, dead=(dead("bad"),)))
+        assert await stores.history.taken_from(TENANT, ["posts", "users"]) == {"posts"}
+        assert await stores.history.taken_from(TENANT, ["users"]) == frozenset()
+        assert await stores.history.taken_from("elsewhere", ["posts"]) == frozenset()
+
     async def test_what_is_unsettled_becomes_settled(self, stores: Stores) -> None:
         """From due to the wire, to the log, to nothing; what is due beyond the horizon is not counted."""
         nothing = Unsettled()

@@ -60,6 +60,15 @@ class IntakeContract:
         assert (again.outcomes, again.notifications) == ((EventOutcome.DUPLICATE,), ())
         assert len(await stores.history.recent(TENANT, 10)) == 1
 
+    async def test_what_an_event_became_is_said_when_it_comes_again(self, stores: Stores) -> None:
+        """The notification it made or repeated; none, where it told nobody."""
+        await meet(stores, user(), email=ADA.value)
+        one = event("one", await proposal(stores, user(), "one", key="k"))
+        two = event("two", await proposal(stores, user(), "two", key="k"))
+        (first,) = (await stored(stores, one, two, event("ignored"))).notifications
+        again = await stored(stores, one, two, event("ignored"), event("new"))
+        assert again.repeated == {one.identity: (first,), two.identity: (first,), event("ignored").identity: ()}
+
     async def test_an_identity_with_another_body_is_dead(self, stores: Stores) -> None:
         """An id used twice is no repetition: it is kept apart, and nothing is said for it."""
         await meet(stores, user(), email=ADA.value)

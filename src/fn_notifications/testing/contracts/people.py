@@ -101,10 +101,11 @@ class PeopleContract:
             assert (await dossier(stores, user())).profile.version == version + 1
 
     async def test_the_epoch_counts_changes_of_consent(self, stores: Stores) -> None:
-        """Address, switch, opt-in and suppression each make a new epoch; a language does not."""
+        """Address, either switch, opt-in and suppression each make a new epoch; a language does not."""
         await meet(stores, user(), email=ADA.value)
         epochs = [(await point(stores, user())).epoch]
-        for change in ({"enabled__email": False}, {"opt_in__email": True}, {"email": BEA.value}):
+        changes = ({"global_enabled": False}, {"enabled__email": False}, {"opt_in__email": True}, {"email": BEA.value})
+        for change in changes:
             await meet(stores, user(), **change)
             epochs.append((await point(stores, user())).epoch)
         await stores.people.suppress([stop(BEA, await now(stores))])
@@ -126,6 +127,17 @@ class PeopleContract:
         assert (await point(stores, elsewhere)).suppression is None
         assert (await point(stores, user("cy"), SMS)).suppression
         assert (await point(stores, user("cy"), WHATSAPP)).suppression is None
+
+    async def test_who_shares_an_address(self, stores: Stores) -> None:
+        """However it is written; on that channel and in that tenant only; no more than were asked for."""
+        elsewhere = user("ada", tenant="elsewhere")
+        for who, address in ((user("bea"), ADA), (user("ada"), ADA_LOUD), (user("cy"), BEA), (elsewhere, ADA)):
+            await meet(stores, who, email=address.value, phone=PHONE.value)
+        sharing = stores.people.sharing
+        assert list(await sharing(user().tenant, EMAIL, ADA, 10)) == [user("ada"), user("bea")]
+        assert list(await sharing(user().tenant, EMAIL, ADA, 1)) == [user("ada")]
+        assert list(await sharing(user().tenant, SMS, PHONE, 10)) == [user("ada"), user("bea"), user("cy")]
+        assert list(await sharing(user().tenant, SMS, ADA, 10)) == []
 
     async def test_an_opt_out_again_changes_nothing(self, stores: Stores) -> None:
         """Reports come more than once."""

@@ -21,7 +21,10 @@ from fn_notifications.application.ports.intake import (
     Report,
 )
 from fn_notifications.application.ports.people import Dossier, OptOut, People
+from fn_notifications.application.ports.quarantine import DeadLetters, Quarantine
 from fn_notifications.application.ports.receipts import Receipts
+from fn_notifications.application.ports.routes import Routes
+from fn_notifications.application.ports.storage import Storage
 from fn_notifications.domain.address import EMAIL, SMS, Address, Channel, EmailAddress, PhoneNumber
 from fn_notifications.domain.catalogue import InDoubt, NotificationType, Policy, Priority
 from fn_notifications.domain.commands import Begin, Record
@@ -61,6 +64,10 @@ class Stores:
     receipts: Receipts
     eventlog: EventLog
     history: History
+    storage: Storage
+    routes: Routes
+    quarantine: Quarantine
+    dead_letters: DeadLetters
     advance: Callable[[timedelta], Awaitable[None]]
     """Move the time of the stores, and of nothing else."""
 

@@ -62,6 +62,7 @@ class QuietTelemetryContract:
         """Whatever is said: the engine goes on."""
         subject.telemetry.count("checks.odd", 1, odd=ODD[odd])
         subject.telemetry.observe("checks.odd", 1.0, odd=ODD[odd])
+        subject.telemetry.gauge("checks.odd", 1.0, odd=ODD[odd])
         subject.telemetry.log("info", "checks.odd", odd=ODD[odd])
         subject.telemetry.log("no such level", "checks.odd")
         subject.telemetry.count("checks odd ß", 1)
@@ -72,6 +73,7 @@ class QuietTelemetryContract:
             for told in (canary, f"to={canary};", f"https://example.com/{canary}?x", f"{{'to': '{canary}'}}"):
                 subject.telemetry.count("checks.leak", 1, to=told)
                 subject.telemetry.observe("checks.leak", 1.0, to=told)
+                subject.telemetry.gauge("checks.leak", 1.0, to=told)
                 subject.telemetry.log("error", f"checks.leak {told}", error=told)
         assert not [canary for canary in ("canary", "5550006", SECRET) if canary in subject.everything()]
 
@@ -101,6 +103,13 @@ class TelemetryContract(QuietTelemetryContract):
             subject.telemetry.observe("checks.spread", value, route="one")
         values = {sample.name.rpartition(".")[2]: sample.value for sample in subject.named("checks.spread")}
         assert (values["count"], values["sum"]) == (3, 2.0)
+
+    def test_a_level_is_what_was_said_last(self, subject: Subject) -> None:
+        """By labels; it goes up and down, and what is no height of anything is passed over."""
+        for value in (7.0, 3.0, float("nan"), -1.0):
+            subject.telemetry.gauge("checks.height", value, shard=1)
+        subject.telemetry.gauge("checks.height", 5.0, shard=2)
+        assert {sample.labels["shard"]: sample.value for sample in subject.named("checks.height")} == {"1": 3, "2": 5}
 
     def test_labels_become_short_printable_text(self, subject: Subject) -> None:
         """Long ones are cut, None is no label, true and false are words."""

@@ -11,6 +11,7 @@ from fn_notifications.entrypoints.settings.kinds import (
     listing,
     matching,
     milliseconds,
+    number,
     secret,
     text,
     token,
@@ -22,6 +23,7 @@ from fn_notifications.entrypoints.settings.variable import Section, Variable, op
 _FAILURES: Final = whole(1, 10_000)
 _WINDOW: Final = milliseconds(100, 86_400_000)
 _DEADLINE: Final = milliseconds(100, 600_000)
+_RATE: Final = number(0.01, 100_000)
 _SID: Final = matching(r"[A-Za-z0-9_-]{1,64}", "letters and digits, as Twilio's console shows it")
 _WORD: Final = matching(r"[a-z][a-z0-9._-]{0,62}", "the name of an adapter")
 _ADAPTER: Final = listing(Kind(_WORD.expected, lambda name: _WORD.read(SPELLINGS.get(name.lower(), name.lower()))))
@@ -34,6 +36,7 @@ class ChannelVariables:
     adapter: Variable[tuple[str, ...] | None]
     concurrency: Variable[int]
     deadline: Variable[float]
+    rate: Variable[float | None]
     threshold: Variable[int | None]
     window: Variable[float | None]
     reset: Variable[float | None]
@@ -57,7 +60,7 @@ def _channel(channel: Channel, adapters: str, inferred: str, concurrency: str, d
             whole(1, 10_000),
             concurrency,
             Section.LANES,
-            f"Calls for {channel} in flight at once.",
+            f"Calls for {channel} in flight at once, by each provider.",
         ),
         deadline=setting(
             f"{prefix}_POOL_TIMEOUT_MS",
@@ -65,6 +68,13 @@ def _channel(channel: Channel, adapters: str, inferred: str, concurrency: str, d
             deadline,
             Section.LANES,
             f"How long one call for {channel} may take altogether.",
+        ),
+        rate=optional(
+            f"{prefix}_RATE",
+            _RATE,
+            "as many as there are",
+            Section.LANES,
+            f"Calls for {channel} a second by each provider, in all processes together.",
         ),
         threshold=optional(
             f"{prefix}_CIRCUIT_BREAKER_FAILURE_THRESHOLD",

@@ -5,11 +5,13 @@ from typing import Final
 from fn_notifications.entrypoints.settings.kinds import (
     boolean,
     duration,
+    group_protocol,
     listing,
     matching,
     milliseconds,
     one_of,
     password,
+    properties,
     queues,
     start,
     whole,
@@ -96,6 +98,25 @@ KAFKA_GROUP_ID: Final = optional(
     aliases=("KAFKA_CONSUMER_GROUP",),
     outside=True,
 )
+KAFKA_GROUP_PROTOCOL: Final = setting(
+    "KAFKA_GROUP_PROTOCOL",
+    group_protocol,
+    "classic",
+    Section.KAFKA,
+    "How the group shares partitions: classic stops all for a moment, cooperative moves single ones; so does consumer "
+    "(KIP-848), which needs brokers from 4.0 on. All processes of a group must agree.",
+    outside=True,
+)
+KAFKA_PROPERTIES: Final = optional(
+    "KAFKA_PROPERTIES",
+    properties,
+    "librdkafka's defaults and ours",
+    Section.KAFKA,
+    "librdkafka's own properties, over ours, such as ssl.ca.location=/etc/ssl/kafka.pem. Those that offsets and "
+    "acknowledgements rest on are refused.",
+    secret=True,
+    outside=True,
+)
 KAFKA_TOPICS: Final = setting(
     "KAFKA_TOPICS",
     listing(_NAME),
@@ -136,17 +157,33 @@ OBAN_QUEUES: Final = setting(
     queues,
     "default:10,notifications:20,retries:5",
     Section.QUEUE,
-    "The dispatcher's concurrency; `notifications` bounds the calls in flight over all lanes.",
+    "The dispatcher's concurrency; `notifications` bounds the calls in flight over all lanes. Where the providers' own "
+    "limits come to more, each has its share of it, so that one that hangs takes nothing from another.",
 )
 OBAN_PRUNING_MAX_AGE: Final = setting(
     "OBAN_PRUNING_MAX_AGE",
     duration(30 * 86_400),
     "3600",
     Section.QUEUE,
-    "How long finished queue state is kept. The history of notifications is RETENTION_DAYS.",
+    "How long intakes stand for themselves after their day is over; then one does for all of a partition. The history "
+    "of notifications is RETENTION_DAYS.",
 )
 OBAN_RESCUE_ATTEMPTS: Final = setting(
     "OBAN_RESCUE_ATTEMPTS", whole(0, 100), "3", Section.QUEUE, "How often a lease that died is taken up again."
+)
+DELIVERY_LEASE: Final = setting(
+    "DELIVERY_LEASE",
+    duration(3600, least=1),
+    "120",
+    Section.QUEUE,
+    "How long a process that fell silent is waited for before others take its deliveries over; longer than any call.",
+)
+IN_DOUBT_GRACE: Final = optional(
+    "IN_DOUBT_GRACE",
+    duration(_DAY_MS // 1000),
+    "1h for email, 15m for SMS and WhatsApp",
+    Section.QUEUE,
+    "How long a provider's report may clear up what became of a call before the type's policy decides.",
 )
 CONTACT_GRACE: Final = setting(
     "CONTACT_GRACE",
@@ -163,12 +200,13 @@ EVENT_RETENTION_DAYS: Final = setting(
     whole(1, _CENTURY, " of days"),
     "60",
     Section.QUEUE,
-    "How long an event's identity is remembered: twice the longest retention of the topics.",
+    "How long an event's identity is remembered: twice the longest retention of the topics. Deduplication keys, dead "
+    "letters, settled quarantine and reports about no message of ours are kept as long.",
 )
 RETENTION_DAYS: Final = setting(
     "RETENTION_DAYS",
     whole(1, _CENTURY, " of days"),
     "365",
     Section.QUEUE,
-    "How long notifications are kept.",
+    "How long notifications are kept, by whole months of event time; longer while anything of a month is open.",
 )

@@ -1,0 +1,53 @@
+"""`dead-letters`: look at events that could not be used, and take one in again."""
+
+import argparse
+import asyncio
+import json
+import sys
+
+from attrs import asdict, evolve
+
+from fn_notifications.application.ports.intake import EventOutcome
+from fn_notifications.entrypoints.bootstrap import Service, bootstrap
+from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
+from fn_notifications.entrypoints.settings import Settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List them, or replay one: exit code 1 when it is still dead, or not there."""
+    return asyncio.run(_run(database_of_running(), arguments))
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+    async with (
+        telemetry_of(settings) as telemetry,
+        bootstrap(evolve(settings, roles=frozenset()), telemetry) as service,
+    ):
+        if arguments.action == "list":
+            return await _list(service, arguments)
+        return await _replay(service, arguments.id)
+
+
+async def _list(service: Service, arguments: argparse.Namespace) -> int:
+    letters = await service.notifications.history.dead_letters(service.settings.tenant, arguments.limit)
+    if arguments.json:
+        print(json.dumps([asdict(letter) for letter in letters], default=str, indent=2))
+        return 0
+    for one in letters:
+        place = f"{one.position.topic}[{one.position.partition}]@{one.position.offset}"
+        replayed = f"  replayed {one.replayed_at:%Y-%m-%d %H:%M:%S}" if one.replayed_at else ""
+        print(f"{one.id:>8}  {one.at:%Y-%m-%d %H:%M:%S}  {one.reason:<16} {place}  {one.detail}{replayed}".rstrip())
+    return 0
+
+
+async def _replay(service: Service, letter: int) -> int:
+    outcomes = await service.custody.replay(letter)
+    if outcomes is None:
+        print(f"fn-notifications: no dead letter {letter}", file=sys.stderr)
+        return 1
+    (outcome,) = outcomes
+    if outcome is EventOutcome.DEAD_LETTERED:
+        print(f"fn-notifications: {letter} is still no event that can be used", file=sys.stderr)
+        return 1
+    print(outcome)
+    return 0

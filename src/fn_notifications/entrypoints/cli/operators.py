@@ -1,0 +1,66 @@
+"""What the operator's commands share: whom they act for, and what they may be pointed at."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fn_notifications.application.operating import Operating
+from fn_notifications.domain.routes import HoldKind
+from fn_notifications.entrypoints.cli.context import telemetry_of
+from fn_notifications.entrypoints.parts import load_catalogue, open_database, routes_of, store_on
+from fn_notifications.entrypoints.settings import Settings
+
+_LONGEST: Final = 200
+
+
+@asynccontextmanager
+async def operating(settings: Settings) -> AsyncIterator[Operating]:
+    """The operator's use cases on the database of the running service."""
+    async with open_database(settings) as database, telemetry_of(settings) as telemetry:
+        stores = store_on(database, settings)
+        yield Operating(
+            routes=stores.routes,
+            deliveries=stores.deliveries,
+            telemetry=telemetry,
+            tenant=settings.tenant,
+            by=getpass.getuser(),
+        )
+
+
+def target(arguments: argparse.Namespace) -> tuple[HoldKind, str]:
+    """What a hold is about."""
+    for kind in (HoldKind.TYPE, HoldKind.CHANNEL, HoldKind.ROUTE):
+        if name := getattr(arguments, kind):
+            return kind, name
+    return HoldKind.ALL, ""
+
+
+def unknown(kind: HoldKind, name: str, settings: Settings) -> str | None:
+    """What is wrong with a name: a misspelt stop button would stop nothing."""
+    known: Collection[str]
+    match kind:
+        case HoldKind.TYPE:
+            known = load_catalogue().types
+        case HoldKind.CHANNEL:
+            known = settings.lanes
+        case HoldKind.ROUTE:
+            known = [route for routes in routes_of(settings).values() for route in routes]
+        case HoldKind.ALL:
+            return None
+    return None if name in known else f"no such {kind}: {name}; known are {', '.join(known) or 'none'}"
+
+
+def unfit(reason: str) -> str | None:
+    """What is wrong with a reason."""
+    if len(reason) > _LONGEST or not reason.isprintable():
+        return f"--reason is one line of at most {_LONGEST} characters"
+    return None
+
+
+def complain(text: str) -> int:
+    """Say what is wrong with the arguments."""
+    print(f"fn-notifications: {text}", file=sys.stderr)
+    return 2

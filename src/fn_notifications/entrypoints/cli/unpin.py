@@ -1,0 +1,20 @@
+"""`unpin`: back to the configured order."""
+
+import argparse
+import asyncio
+
+from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.cli.operators import operating
+from fn_notifications.entrypoints.settings import Settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """End the pin."""
+    unpinned = asyncio.run(_unpin(database_of_running(), arguments.route))
+    print(f"{arguments.route} {'is pinned no longer' if unpinned else 'was not pinned'}")
+    return 0
+
+
+async def _unpin(settings: Settings, route: str) -> bool:
+    async with operating(settings) as operator:
+        return await operator.unpin(route)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 
@@ -40,6 +41,7 @@ async def test_the_demo_by_itself_tells_everybody_once_and_accounts_for_every_ev
         "ignored": 1,
         "stale": 0,
         "dead_lettered": 0,
+        "held": 0,
     }
     assert document["ledger"]["deliveries"] == {"delivered": len(document["provider_calls"])}
     assert {one["notification_type"] for one in document["notifications"]} >= {"welcome", "urgent_claim", "staff_added"}
@@ -47,6 +49,17 @@ async def test_the_demo_by_itself_tells_everybody_once_and_accounts_for_every_ev
     ids = [call["attempt_id"] for call in document["provider_calls"]]
     assert len(ids) == len(set(ids))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_demo_takes_in_more_than_the_embedded_broker_keeps(tmp_path):
+    padding = [random.Random(number).randbytes(500).hex() for number in range(6000)]
+    events = tmp_path / "events.jsonl"
+    events.write_text(
+        "".join(json.dumps({"type": "no.such", "id": text[:32], "data": {"text": text}}) + "\n" for text in padding)
+    )
+    code, out, err = await run("demo", "--json", "--events", str(events), cwd=tmp_path)
+    assert code == 0, err
+    assert json.loads(out)["ledger"]["events"]["ignored"] == 6000
 
 
 async def test_the_demo_takes_events_and_people_from_files(tmp_path):
@@ -103,6 +116,7 @@ async def test_the_demo_takes_events_and_people_from_files(tmp_path):
         "ignored": 1,
         "stale": 1,
         "dead_lettered": 1,
+        "held": 0,
     }
     by = {
         (one["user_id"], one["notification_type"], delivery["channel"]): delivery

@@ -153,6 +153,13 @@ STORE_CASES: Final[tuple[Case, ...]] = (
         prepare=_people,
         call=lambda s, _: s.people.load([user("u0"), user("u9")]),
     ),
+    Case(
+        port="people",
+        method="sharing",
+        reads=True,
+        prepare=_people,
+        call=lambda s, _: s.people.sharing(TENANT, SMS, PHONE, 10),
+    ),
     Case(port="people", method="save", prepare=_profiles, call=lambda s, it: s.people.save(it), repeated=Conflict),
     Case(port="people", method="suppress", prepare=_words, call=lambda s, it: s.people.suppress(it)),
     Case(port="intake", method="store", prepare=_batch, call=lambda s, it: s.intake.store(it), repeated=Conflict),

@@ -43,7 +43,8 @@ class ApplyReceipts:
     receipts: Receipts
     telemetry: Telemetry
     ask_after: AskAfter = _never
-    batch: int = 500
+    batch: int = 100
+    """Few enough that a process which also sends never stands still for long."""
 
     async def once(self) -> Applied:
         """One round."""

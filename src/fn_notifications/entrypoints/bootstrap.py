@@ -70,6 +70,8 @@ _SLOWLY: Final = 30.0
 _RARELY: Final = 15.0
 _HOURLY: Final = 3600.0
 """Seconds a loop rests when there was nothing to do."""
+_BESIDE_SENDING: Final = 0.25
+"""Of the time goes to reports in a process that also sends: a flood of them is stored at once, and applied later."""
 
 
 @frozen(kw_only=True)
@@ -257,7 +259,8 @@ async def _loops(
         loops.append(Loop(name="reporters", step=asking.look, idle=_RARELY))
     if Role.RECEIPTS in settings.roles:
         apply = ApplyReceipts(receipts=stores.receipts, telemetry=telemetry, ask_after=asking.doubts.ask_after)
-        loops.append(Loop(name="receipts", step=apply.step, idle=_OFTEN))
+        share = _BESIDE_SENDING if Role.DISPATCH in settings.roles else 1.0
+        loops.append(Loop(name="receipts", step=apply.step, idle=_OFTEN, share=share))
     if Role.RELAY in settings.roles:
         publisher = await parts.stack.enter_async_context(open_publisher(kafka_of(settings)))
         relay = Relay(log=stores.eventlog, publisher=publisher, telemetry=telemetry, reader=parts.worker)

@@ -1,6 +1,7 @@
 """The service's loops, each kept alive by itself: what cannot be reached is tried again, what breaks is loud."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -22,6 +23,12 @@ class Loop:
     name: str
     step: Callable[[], Awaitable[int]]
     idle: float
+    share: float = 1.0
+    """Of the time, however much there is to do: the rest is for the other loops of the process."""
+
+    def rest(self, done: int, took: float) -> float:
+        """Seconds until the next step, after one that did so much and took so long."""
+        return took * (1 / self.share - 1) if done else self.idle
 
 
 @define(kw_only=True)
@@ -40,14 +47,14 @@ class Supervisor:
 
     async def _keep(self, loop: Loop) -> None:
         while True:
+            started = time.monotonic()
             try:
                 done = await loop.step()
             except PortError as error:
                 await asyncio.sleep(self._pause(loop.name, error))
                 continue
             self._failures.pop(loop.name, None)
-            if not done:
-                await asyncio.sleep(loop.idle)
+            await asyncio.sleep(loop.rest(done, time.monotonic() - started))
 
     def _pause(self, name: str, error: PortError) -> float:
         failures = self._failures.get(name, 0)

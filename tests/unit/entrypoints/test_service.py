@@ -89,3 +89,12 @@ async def test_what_is_no_ports_error_ends_the_service():
     with pytest.raises(ExceptionGroup) as ended:
         await Supervisor(telemetry=MemoryTelemetry()).run(Loop(name="broken", step=broken, idle=0))
     assert ended.value.subgroup(ZeroDivisionError)
+
+
+def test_a_loop_leaves_the_others_their_share_however_much_it_has_to_do():
+    async def step() -> int:
+        return 1
+
+    assert Loop(name="a", step=step, idle=7).rest(1, took=3) == 0
+    assert Loop(name="a", step=step, idle=7, share=0.25).rest(1, took=3) == pytest.approx(9)
+    assert Loop(name="a", step=step, idle=7, share=0.25).rest(0, took=3) == 7

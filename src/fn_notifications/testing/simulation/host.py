@@ -73,6 +73,7 @@ class Host:
             case Fault.KILL:
                 self._end(life)
             case Fault.FREEZE:
+                life.freeze()
                 self._spawn(self._frozen(life))
             case _:
                 life.stopping = True
@@ -97,7 +98,6 @@ class Host:
 
     async def _frozen(self, life: Life) -> None:
         """Often longer than a lease, sometimes longer than a session."""
-        life.freeze()
         process = self.process
         assert process
         span = self.around.dice.random.choice((3.0, 50.0, 150.0, 600.0, 2400.0)) * (0.5 + self.around.dice.chance())

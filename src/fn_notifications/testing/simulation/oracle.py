@@ -3,7 +3,8 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -14,10 +15,14 @@ from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.identity import parse_attempt_id
 from fn_notifications.domain.lifecycle import OPEN, Status
 from fn_notifications.testing.simulation.broker import TOPICS, Broker
+from fn_notifications.testing.simulation.process import PACE
 from fn_notifications.testing.simulation.provider import Providers
 from fn_notifications.testing.simulation.subject import catalogue
 from fn_notifications.testing.simulation.told import Publishers, Told
 from fn_notifications.testing.simulation.watch import Watch
+
+_LONGEST_CALL: Final = PACE.lease + timedelta(seconds=15)
+"""From the commit of an attempt until it is taken: its lease, and what a network may add."""
 
 
 @frozen(kw_only=True)
@@ -95,10 +100,14 @@ class Oracle:
         for one in seen.notifications.values():
             if one.type != "reminder" and (one.identity, one.user.user_id, one.type) not in asked:
                 yield f"unexpected: notification {one.id}"
-        attempts = {attempt.id for one in seen.deliveries.values() for attempt in one.attempts}
         for taken in self.providers.taken:
-            if taken.attempt_id not in attempts:
+            started_at, address = self.watch.begun.get(taken.attempt_id, (None, None))
+            if started_at is None:
                 yield f"unexpected: a provider took {taken.attempt_id}, which nobody recorded"
+            elif taken.to != address:
+                yield f"unexpected: {taken.attempt_id} went to another address than consent was read for"
+            elif taken.at - started_at > _LONGEST_CALL and taken.attempt_id not in self.watch.ambiguous:
+                yield f"too late: {taken.attempt_id} was called when its lease was over"
         for attempt, requests in self.providers.requests.items():
             if requests > 1:
                 yield f"unexpected: {requests} requests for attempt {attempt}"

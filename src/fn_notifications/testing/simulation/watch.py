@@ -5,6 +5,7 @@ The memory store's transactions are exclusive, and a look right after a call's e
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import define, field
@@ -14,7 +15,7 @@ from fn_notifications.application.changes import LATE
 from fn_notifications.application.outward import Transition
 from fn_notifications.application.ports.deliveries import Answer, Begun
 from fn_notifications.domain import events as e
-from fn_notifications.domain.address import WHATSAPP, Channel
+from fn_notifications.domain.address import WHATSAPP, Address, Channel
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, status_of
 from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.lifecycle import TRANSITIONS, Status
@@ -40,6 +41,8 @@ class Watch:
     """The last epoch of each contact point, and all that consent was read from then."""
     open_calls: dict[str, str] = field(factory=dict)
     """Attempts begun and not yet answered in the store, to the process that began them."""
+    begun: dict[str, tuple[datetime, Address | None]] = field(factory=dict)
+    """When each attempt was begun, and where it was to go."""
     ambiguous: dict[str, str] = field(factory=dict)
     """Attempts of which somebody could not know what became of them, and the first reason why."""
     doubted: list[str] = field(factory=list)
@@ -110,7 +113,7 @@ class Watch:
             return
         self.transitions[was, event] += 1
         self.note("store", f"{row.key.event_key}-v{row.version}", f"{event.__name__} {row.status}")
-        if event is e.Resent:
+        if event is e.Resent and was is Status.IN_DOUBT:
             self.resends += 1
 
     def _event(self, row: Transition, was: Status | None) -> type[e.Event] | None:
@@ -134,6 +137,7 @@ class Watch:
         if life.doubtful:
             self.ambiguous.setdefault(attempt.id, "begun by a process in trouble")
         point = self.state.points.get((begun.notification.user, delivery.channel))
+        self.begun[attempt.id] = attempt.started_at, point.address if point else None
         where = f"attempt {attempt.id}"
         if point is None or point.epoch != attempt.epoch:
             self.wrong(f"opt-out: {where} was allowed by epoch {attempt.epoch}, which was not the last")

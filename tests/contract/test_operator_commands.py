@@ -51,8 +51,8 @@ def test_a_pause_is_seen_and_ended(run):
     _, out, _ = run("holds")
     assert "type welcome is held back by " in out
     assert ": bad template" in out
-    assert run("resume", "--type", "welcome")[1] == "welcome goes on\n"
-    assert run("resume", "--type", "welcome")[1] == "welcome was not held back\n"
+    assert run("resume", "--type", "welcome")[1] == "welcome goes on; see: fn-notifications holds\n"
+    assert run("resume", "--type", "welcome")[1] == "welcome was not held back; see: fn-notifications holds\n"
     assert run("pause", "--all")[1].startswith("everything is held back")
 
 

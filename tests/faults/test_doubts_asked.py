@@ -1,7 +1,7 @@
 """Providers that can be asked (Twilio): what is never reported is found out; what cannot be asked delays nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.application.explain import explain
-from fn_notifications.application.ports.lookup import NOTHING, UNANSWERED, Knowledge, Question
+from fn_notifications.application.ports.lookup import NOTHING, UNANSWERED, Knowledge, Lookup, Question
 from fn_notifications.application.ports.sending import Message
 from fn_notifications.domain.address import SMS, PhoneNumber
 from fn_notifications.domain.lifecycle import Status
@@ -161,6 +161,39 @@ async def test_of_two_doubts_about_one_text_neither_is_cleared_up_by_one_message
     await world.drain()
     assert [(await world.state(one)).status for one in both] == [Status.IN_DOUBT] * 2
     assert [len(await world.changes(one)) for one in both] == [2, 2]
+
+
+@define
+class Interrupted:
+    """While the provider is asked, something else happens."""
+
+    lookup: Lookup
+    meanwhile: Callable[[], Awaitable[None]]
+
+    async def ask(self, questions: Sequence[Question]) -> Sequence[Knowledge]:
+        await self.meanwhile()
+        return await self.lookup.ask(questions)
+
+
+async def test_a_message_that_goes_out_while_the_provider_is_asked_is_not_taken_for_the_doubtful_one(
+    twilio: Twilio,
+) -> None:
+    """The first was never taken. The provider lists the second, to somebody with the same number, before we know it."""
+    world = twilio.world
+    world.text = "The same for everybody."
+    world.senders = {ROUTE: LosesTheFirst(world.senders[ROUTE])}
+    doubtful = await world.told(HELD, "one", phone=FINE)
+    await world.dispatch().once()
+
+    async def another() -> None:
+        await world.told(HELD, "two", phone=FINE, who="bea")
+        await world.die(before="finish")
+
+    world.lookups = {ROUTE: Interrupted(world.lookups[ROUTE], another)}
+    world.doubts.askable = frozenset(world.lookups)
+    notification = (await story(world.stores, doubtful)).notification
+    (heard,) = (await world.enquiry().about([notification.deliveries[0].key])).values()
+    assert heard == {1: NOTHING}
 
 
 async def test_a_message_that_is_known_to_be_anothers_is_passed_over(twilio: Twilio) -> None:

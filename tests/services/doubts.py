@@ -191,9 +191,9 @@ class World:
         apply = ApplyReceipts(receipts=self.stores.receipts, telemetry=self.telemetry, ask_after=self.doubts.ask_after)
         return await apply.step()
 
-    async def upkeep(self, deliveries: Any = None) -> int:
-        """One round of upkeep."""
-        enquiry = Enquiry(
+    def enquiry(self) -> Enquiry:
+        """Whoever asks the providers."""
+        return Enquiry(
             lookups=self.lookups,
             history=self.stores.history,
             people=self.stores.people,
@@ -201,13 +201,16 @@ class World:
             telemetry=self.telemetry,
             deadline=self.deadline,
         )
+
+    async def upkeep(self, deliveries: Any = None) -> int:
+        """One round of upkeep."""
         upkeep = Upkeep(
             deliveries=deliveries or self.stores.deliveries,
             catalogue=self.catalogue,
             policy=POLICY,
             telemetry=self.telemetry,
             doubts=self.doubts,
-            enquiry=enquiry,
+            enquiry=self.enquiry(),
         )
         return await upkeep.once()
 

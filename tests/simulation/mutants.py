@@ -121,7 +121,8 @@ MUTANTS = (
         name="no consent lock",
         make=Make(deliveries=lambda store: NoConsentLock(store.state)),
         found_by=("opt-out",),
-        within=40,
+        within=20,
+        rates={Fault.LAST_MOMENT: 0.5},
     ),
     Mutant(name="gates not run again", make=Make(switchboard=NoGates), found_by=("opt-out",), within=30),
     Mutant(name="retry on in doubt", make=Make(caller=RetriesDoubts), found_by=("twice",), within=10),
@@ -132,4 +133,4 @@ MUTANTS = (
         within=20,
     ),
 )
-"""Found at the seeds 17, 9, 13, 10, 0 and 3 when this was written."""
+"""Found first at the seeds 0, 4, 0, 0, 5 and 0 when this was written."""

@@ -10,9 +10,11 @@ from attrs import evolve, field, frozen
 from fn_notifications.application.ports.history import History
 from fn_notifications.application.ports.lookup import (
     LONGEST_CALL,
+    NOTHING,
     SKEW,
     UNANSWERED,
     Knowledge,
+    Known,
     Lookup,
     Question,
 )
@@ -38,9 +40,9 @@ _SHARING = 10
 
 @frozen(kw_only=True)
 class _Matter:
-    delivery: DeliveryKey
-    no: int
-    route: str
+    notification: Notification = field(repr=False)
+    delivery: Delivery
+    attempt: Attempt
     question: Question = field(repr=False)
 
 
@@ -76,20 +78,21 @@ class Enquiry:
                 matters += await self._matters(story.notification, heard) if story else ()
             except VaultError:
                 self.telemetry.log("error", "doubts.unreadable", notification=id_.hex)
-        routes = sorted({one.route for one in matters})
-        rounds = [self._ask(route, [one for one in matters if one.route == route]) for route in routes]
-        answered = [answer for answers in await asyncio.gather(*rounds) for answer in answers]
+        routes = sorted({one.attempt.route for one in matters})
+        rounds = [self._ask(route, [one for one in matters if one.attempt.route == route]) for route in routes]
+        told = [answer for answers in await asyncio.gather(*rounds) for answer in answers]
+        answered = [(one, await self._sure(one, knowledge)) for one, knowledge in told]
         for one, knowledge in answered:
-            heard[one.delivery][one.no] = knowledge
+            heard[one.delivery.key][one.attempt.no] = knowledge
         await self._suppress([one for one, knowledge in answered if knowledge.opted_out])
         return heard
 
     async def _matters(self, notification: Notification, wanted: Collection[DeliveryKey]) -> list[_Matter]:
         return [
             _Matter(
-                delivery=delivery.key,
-                no=attempt.no,
-                route=attempt.route,
+                notification=notification,
+                delivery=delivery,
+                attempt=attempt,
                 question=await self._question(notification, delivery, attempt),
             )
             for delivery in notification.deliveries
@@ -159,11 +162,21 @@ class Enquiry:
             self.telemetry.count("doubts.asked", route=route, answer=knowledge.known)
         return answered
 
+    async def _sure(self, matter: _Matter, knowledge: Knowledge) -> Knowledge:
+        """What was found by its text, if no other message can be taken for it still: one may have gone out since."""
+        if knowledge.known is not Known.FOUND or matter.question.text is None:
+            return knowledge
+        try:
+            again = await self._question(matter.notification, matter.delivery, matter.attempt)
+        except VaultError:
+            return UNANSWERED
+        return NOTHING if again.text is None or knowledge.provider_id in again.taken else knowledge
+
     async def _suppress(self, refused: Sequence[_Matter]) -> None:
         """The provider knows of a STOP that we missed."""
         opt_outs = [
             OptOut(
-                tenant=one.delivery.tenant,
+                tenant=one.delivery.key.tenant,
                 channel=one.question.channel,
                 address=one.question.to,
                 cause="stop",

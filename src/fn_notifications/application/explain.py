@@ -87,8 +87,16 @@ def summary(delivery: Delivery) -> str:
     code = next((one.code for one in reversed(delivery.attempts) if one.code), None)
     told = code and delivery.status is Status.FAILED and delivery.reason is not Reason.OPERATOR
     said = f" (the provider said {code})" if told else ""
-    when = f", to be looked at again {_clock(delivery.due_at)}" if delivery.due_at else ""
-    return f"{delivery.channel}: {status}{why}{said}{when}"
+    return f"{delivery.channel}: {status}{why}{said}{_when(delivery)}"
+
+
+def _when(delivery: Delivery) -> str:
+    if delivery.due_at is None:
+        return ""
+    if delivery.status is Status.IN_DOUBT and delivery.due_at == delivery.expires_at:
+        resolve = f"fn-notifications resolve {delivery.key.event_key}"
+        return f", for an operator to decide ({resolve}), unconfirmed from {_clock(delivery.due_at)} on"
+    return f", to be looked at again {_clock(delivery.due_at)}"
 
 
 def _steps(story: Story) -> Iterator[Step]:

@@ -27,7 +27,8 @@ class Asking:
     doubts: Doubts = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        lanes = self.context.settings.lanes
+        # A command that runs no loop asks nobody, and need not have the providers' credentials.
+        lanes = self.context.settings.lanes if self.context.settings.roles else {}
         named = [(name, channel) for channel, lane in lanes.items() if lane.on for name in lane.adapters]
         found = {f"{name}/{channel}": _lookup(self.context, name, channel) for name, channel in named}
         self.lookups = {route: lookup for route, lookup in found.items() if lookup is not None}

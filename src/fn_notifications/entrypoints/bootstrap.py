@@ -157,7 +157,7 @@ async def bootstrap(
             mailbox=mailbox or (context.mailbox if local else None),
             loops=tuple(await _loops(parts, stores, intake, catalogue, asking, wake)),
             dispatch=dispatch,
-            doors=_doors(context, stores.receipts),
+            doors=_doors(context, stores.receipts) if Role.HTTP in settings.roles else (),
         )
 
 

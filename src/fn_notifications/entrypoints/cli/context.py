@@ -29,16 +29,23 @@ def settings_here(embed: Embed = Embed.WHEN_EMPTY, overrides: Mapping[str, str] 
 
 
 def settings_of_running() -> Settings:
-    """The settings, led to the `dev` that runs in this folder, whatever is configured; it says so when there is one."""
-    everything = settings_here(Embed.EVERYTHING)
-    running = find(everything.state_dir)
+    """The settings; where nothing is configured, those of the `dev` that runs in this folder, and it says so.
+
+    What is configured counts: nobody who means production must end up with a `dev` that happens to run here.
+    """
+    here = settings_here()
+    running = find(here.state_dir) if here.embeds_database else None
     if running is None:
-        return settings_here()
+        return here
     print(f"(the dev that runs here, {running.url})", file=sys.stderr)
     return evolve(
-        everything,
-        database=evolve(everything.database, url=Secret(running.database)),
-        kafka=evolve(everything.kafka, hosts=(running.broker,), topics=running.topics),
+        here,
+        database=evolve(here.database, url=Secret(running.database)),
+        kafka=evolve(here.kafka, hosts=(running.broker,), topics=running.topics),
+        lanes={
+            channel: evolve(lane, adapters=running.adapters.get(channel, lane.adapters))
+            for channel, lane in here.lanes.items()
+        },
     )
 
 

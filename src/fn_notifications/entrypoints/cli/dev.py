@@ -71,6 +71,7 @@ def _where(stack: Stack) -> Running:
         broker=settings.kafka.hosts[0],
         topics=settings.kafka.topics,
         database=url.reveal() if url else "",
+        adapters={channel: lane.adapters for channel, lane in settings.lanes.items()},
     )
 
 

@@ -4,16 +4,14 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from fn_notifications import __version__
 from fn_notifications.application.errors import Misconfigured, MissingExtra, PortError
+from fn_notifications.entrypoints.cli.arguments import amount, days, moment, name, number, seconds, span
 from fn_notifications.entrypoints.registry import resolve
-from fn_notifications.entrypoints.settings.kinds import duration
 
 _COMMANDS = "fn_notifications.entrypoints.cli"
-_LONGEST_PIN = 30 * 86_400
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,38 +43,6 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
-
-
-def _amount(text: str) -> int:
-    amount = int(text)
-    if amount < 1:
-        raise ValueError(text)
-    return amount
-
-
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    return moment
-
-
-def _span(text: str) -> float:
-    return duration(_LONGEST_PIN, least=1).read(text)
-
-
-def _days(text: str) -> int:
-    days = int(text)
-    if days < 1:
-        raise ValueError(text)
-    return days
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fn-notifications",
@@ -98,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--events", type=Path, metavar="FILE.jsonl", help="events, one a line; default: samples")
     demo.add_argument("--preferences", type=Path, metavar="FILE.jsonl", help="preferences, one person a line")
     demo.add_argument("--json", action="store_true", help="print one JSON document to stdout, all else to stderr")
-    demo.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait (60)")
+    demo.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait (60)")
 
     publish = commands.add_parser("publish", help="publish events from a file, to a running `dev` or to KAFKA_HOSTS")
     publish.add_argument("file", type=Path, metavar="FILE.jsonl", help="an event a line; - for standard input")
@@ -117,17 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--json", action="store_true", help="as JSON")
 
     ledger = commands.add_parser("ledger", help="what became of every event and delivery, and whether it adds up")
-    ledger.add_argument("--days", type=_days, metavar="N", help="of the last days only, today the first (everything)")
+    ledger.add_argument("--days", type=days, metavar="N", help="of the last days only, today the first (everything)")
     ledger.add_argument("--json", action="store_true", help="as JSON")
 
     in_doubt = commands.add_parser("in-doubt", help="what nobody can know whether it was sent, and an operator decides")
     in_doubt.add_argument("--all", action="store_true", help="also what is left to the provider's report for now")
-    in_doubt.add_argument("--limit", type=int, default=100, metavar="N", help="how many, the oldest first (100)")
+    in_doubt.add_argument("--limit", type=amount, default=100, metavar="N", help="how many, the oldest first (100)")
     in_doubt.add_argument("--json", action="store_true", help="as JSON")
 
     ruling = commands.add_parser("resolve", help="decide about a delivery in doubt")
     ruling.add_argument("id", help="delivery id, or a notification id with --channel")
-    ruling.add_argument("--channel", help="which delivery of the notification")
+    ruling.add_argument("--channel", type=name, help="which delivery of the notification")
     ruling.add_argument("--as", dest="ruling", required=True, choices=("sent", "failed", "resend"), metavar="RULING")
     ruling.add_argument("--reason", required=True, metavar="TEXT", help="one line; kept, and shown by explain")
 
@@ -150,14 +116,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The stop button, and which way things go."""
-    for name, help_ in (("pause", "hold back a type, a channel, a route or everything"), ("resume", "end a pause")):
-        command = commands.add_parser(name, help=help_)
+    for verb, help_ in (("pause", "hold back a type, a channel, a route or everything"), ("resume", "end a pause")):
+        command = commands.add_parser(verb, help=help_)
         what = command.add_mutually_exclusive_group(required=True)
-        what.add_argument("--type", help="notification type of the catalogue")
-        what.add_argument("--channel", help="email, sms or whatsapp")
-        what.add_argument("--route", help="provider and channel, such as twilio/sms")
+        what.add_argument("--type", type=name, help="notification type of the catalogue")
+        what.add_argument("--channel", type=name, help="email, sms or whatsapp")
+        what.add_argument("--route", type=name, help="provider and channel, such as twilio/sms")
         what.add_argument("--all", action="store_true", help="everything")
-        if name == "pause":
+        if verb == "pause":
             command.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
 
     holds = commands.add_parser("holds", help="what is held back, and how the routes stand")
@@ -165,15 +131,15 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 
     pin = commands.add_parser("pin", help="try one route of its channel first, for a while")
     pin.add_argument("route", help="provider and channel, such as twilio/sms")
-    pin.add_argument("--for", dest="span", type=_span, required=True, metavar="TIME", help="such as 30m or 2h")
+    pin.add_argument("--for", dest="span", type=span, required=True, metavar="TIME", help="such as 30m or 2h")
     pin.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
 
     unpin = commands.add_parser("unpin", help="back to the configured order")
     unpin.add_argument("route", help="provider and channel, such as twilio/sms")
 
     cancel = commands.add_parser("cancel", help="cancel what a type still has to send")
-    cancel.add_argument("--type", required=True, help="notification type of the catalogue")
-    cancel.add_argument("--before", type=_time, required=True, metavar="TIME", help="planned before; ISO 8601")
+    cancel.add_argument("--type", type=name, required=True, help="notification type of the catalogue")
+    cancel.add_argument("--before", type=moment, required=True, metavar="TIME", help="planned before; ISO 8601")
     cancel.add_argument("--reason", default="", metavar="TEXT", help="one line, for the log")
 
 
@@ -186,19 +152,19 @@ def _add_custody(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     thin = actions.add_parser("thin", help="release the newest of each person and type, discard the others")
     discard = actions.add_parser("discard", help="never tell any of it")
     for action in (listing, release, thin, discard):
-        action.add_argument("--type", help="notification type")
-        action.add_argument("--user", help="user id")
+        action.add_argument("--type", type=name, help="notification type")
+        action.add_argument("--user", type=name, help="user id")
         action.add_argument("--reason", choices=("replayed", "flooded", "unreadable"), metavar="REASON", help="why")
     for action in (release, thin, discard):
         action.add_argument("--all", action="store_true", help="everything that is held")
-    thin.add_argument("--keep", type=_amount, default=1, metavar="N", help="how many per person and type (1)")
+    thin.add_argument("--keep", type=amount, default=1, metavar="N", help="how many per person and type (1)")
     letters = commands.add_parser("dead-letters", help="events that could not be used")
     letter_actions = letters.add_subparsers(dest="action", required=True)
     letters_listing = letter_actions.add_parser("list", help="the newest, newest first")
     replay = letter_actions.add_parser("replay", help="take one in again, as if it came now")
-    replay.add_argument("id", type=int, metavar="ID", help="as listed")
+    replay.add_argument("id", type=number, metavar="ID", help="as listed")
     for listed in (listing, letters_listing):
-        listed.add_argument("--limit", type=_amount, default=100, metavar="N", help="how many (100)")
+        listed.add_argument("--limit", type=amount, default=100, metavar="N", help="how many (100)")
         listed.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -33,7 +33,7 @@ async def operating(settings: Settings) -> AsyncIterator[Operating]:
 def target(arguments: argparse.Namespace) -> tuple[HoldKind, str]:
     """What a hold is about."""
     for kind in (HoldKind.TYPE, HoldKind.CHANNEL, HoldKind.ROUTE):
-        if name := getattr(arguments, kind):
+        if (name := getattr(arguments, kind)) is not None:
             return kind, name
     return HoldKind.ALL, ""
 

@@ -5,7 +5,7 @@ import asyncio
 
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import operating, target
+from fn_notifications.entrypoints.cli.operators import complain, operating, target, unknown
 from fn_notifications.entrypoints.settings import Settings
 
 
@@ -13,7 +13,9 @@ def run(arguments: argparse.Namespace) -> int:
     """End the hold and wake what waited for it; a route is also tried again at once where it is shut."""
     settings, (kind, name) = database_of_running(), target(arguments)
     released = asyncio.run(_resume(settings, kind, name))
-    print(f"{name or 'everything'} {'goes on' if released else 'was not held back'}")
+    if not released and (wrong := unknown(kind, name, settings)):
+        return complain(wrong)
+    print(f"{name or 'everything'} {'goes on' if released else 'was not held back'}; see: fn-notifications holds")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ class Running:
     broker: str
     topics: tuple[str, ...]
     database: str
+    adapters: Mapping[str, tuple[str, ...]]
+    """By channel: who carries it."""
 
 
 @contextmanager
@@ -38,8 +40,9 @@ def find(state_dir: Path) -> Running | None:
     """The `dev` that runs now, or None. One that was killed leaves a file behind; its pid is gone."""
     try:
         told = json.loads((state_dir / _FILE).read_text(encoding="utf-8"))
-        running = Running(**{**told, "topics": tuple(told["topics"])})
+        adapters = {channel: tuple(names) for channel, names in told["adapters"].items()}
+        running = Running(**{**told, "topics": tuple(told["topics"]), "adapters": adapters})
         os.kill(running.pid, 0)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return running

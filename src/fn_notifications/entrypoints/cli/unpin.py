@@ -3,14 +3,18 @@
 import argparse
 import asyncio
 
+from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import operating
+from fn_notifications.entrypoints.cli.operators import complain, operating, unknown
 from fn_notifications.entrypoints.settings import Settings
 
 
 def run(arguments: argparse.Namespace) -> int:
     """End the pin."""
-    unpinned = asyncio.run(_unpin(database_of_running(), arguments.route))
+    settings = database_of_running()
+    unpinned = asyncio.run(_unpin(settings, arguments.route))
+    if not unpinned and (wrong := unknown(HoldKind.ROUTE, arguments.route, settings)):
+        return complain(wrong)
     print(f"{arguments.route} {'is pinned no longer' if unpinned else 'was not pinned'}")
     return 0
 

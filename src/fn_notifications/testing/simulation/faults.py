@@ -67,6 +67,8 @@ class Fault(StrEnum):
     STOP = "stop"
     START = "start"
     OPT_OUT = "opt_out"
+    LAST_MOMENT = "last_moment"
+    """Somebody says no right when they are about to be written to."""
     OPT_IN = "opt_in"
     ADDRESS_CHANGED = "address_changed"
     QUIET_HOURS = "quiet_hours"
@@ -90,6 +92,7 @@ PER_CALL: Final[Rates] = MappingProxyType(
         Fault.KILL: 0.02,
         Fault.TERMINATE: 0.01,
         Fault.FREEZE: 0.015,
+        Fault.LAST_MOMENT: 0.1,
         Fault.STORE_ERROR: 0.02,
         Fault.COMMIT_UNKNOWN: 0.015,
         Fault.PUBLISH_UNKNOWN: 0.05,

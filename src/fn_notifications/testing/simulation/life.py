@@ -110,6 +110,8 @@ class Line:
             raise
         self.around.watch.saw(life, name, args, result)
         self.around.happened(life.name, f"{self.port}.{name}", _amount(result))
+        if name == "claim" and result:
+            self.around.claimed(result)
         if name not in READS and (result is None or name == "begin" or _amount(result)):
             self.around.alarm.ring(*news_of(self.port, name))
         if name in READS or (name in POLLS and not _amount(result)):

@@ -10,7 +10,7 @@ from attrs import define, field
 from fn_notifications.adapters.memory.store import MemoryStore
 from fn_notifications.application.errors import PortError
 from fn_notifications.application.service import Duplicate
-from fn_notifications.domain.address import EMAIL, SMS, PhoneNumber
+from fn_notifications.domain.address import EMAIL, SMS, Channel, PhoneNumber
 from fn_notifications.domain.receipts import ReceiptKind
 from fn_notifications.testing.simulation.clocks import true_time
 from fn_notifications.testing.simulation.faults import Fault
@@ -80,6 +80,14 @@ class People:
                 await self._cancel()
             case _:
                 raise AssertionError(fault)
+
+    async def interrupt(self, user: str, channel: Channel) -> None:
+        """Say no to what is on its way on this channel; think better of it some minutes later."""
+        everything = self.around.dice.chance() < 0.3
+        for on in (False, True):
+            channels = {"channel_preferences": {channel: {"enabled": on}}}
+            await self._set(user, {"global_enabled": on} if everything else channels)
+            await asyncio.sleep(600 * self.around.dice.chance())
 
     async def ask(self) -> None:
         """A caller of the interface wants a reminder sent, and asks until the answer is clear."""

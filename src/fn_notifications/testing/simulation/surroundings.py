@@ -1,12 +1,19 @@
 """What every part of a simulated world shares."""
 
+from collections.abc import Callable, Sequence
+
 from attrs import define, field
 
+from fn_notifications.application.ports.deliveries import Lease
 from fn_notifications.testing.simulation.alarm import Alarm
 from fn_notifications.testing.simulation.clocks import Clock
 from fn_notifications.testing.simulation.dice import Dice
 from fn_notifications.testing.simulation.trace import Trace
 from fn_notifications.testing.simulation.watch import Watch
+
+
+def _nobody_cares(_: Sequence[Lease]) -> None:
+    """Nobody does anything about it."""
 
 
 @define
@@ -30,6 +37,8 @@ class Surroundings:
     watch: Watch
     trace: Trace
     weather: Weather = field(factory=Weather)
+    claimed: Callable[[Sequence[Lease]], None] = _nobody_cares
+    """Called when deliveries were leased."""
     steps: int = 0
     """Calls of ports so far."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from attrs import define, evolve, field, frozen
 from fn_notifications.adapters.memory.store import MemoryStore
 from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.ports.deliveries import Lease
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.domain.events import Event
 from fn_notifications.domain.lifecycle import Status
@@ -127,6 +128,7 @@ class World:
             watch=Watch(self.store.state, trace.note),
             trace=trace,
         )
+        self.around.claimed = self._claimed
         self.broker = Broker(self.around)
         self._reports = Reports(self.around, self._post)
         self.providers = Providers(self.around, self._reports.about)
@@ -198,6 +200,12 @@ class World:
             await what
 
         self._tasks.append(asyncio.get_running_loop().create_task(then()))
+
+    def _claimed(self, leases: Sequence[Lease]) -> None:
+        if self.around.dice.strikes(Fault.LAST_MOMENT):
+            lease = self.random.choice(leases)
+            user = self.store.state.notifications[lease.key.tenant, lease.key.notification_id].user
+            self._at(0.3 * self.random.random(), self.people.interrupt(user.user_id, lease.channel))
 
     async def _register(self, user: str) -> None:
         self.people.register(user)

@@ -1,0 +1,73 @@
+"""How the command line's values are read. What cannot be one is answered with what is expected."""
+
+from argparse import ArgumentTypeError
+from datetime import datetime
+from typing import Final
+
+from fn_notifications.entrypoints.settings.kinds import duration
+
+_LONGEST_PIN: Final = 30 * 86_400
+_MOST: Final = 1_000_000
+_MOST_DAYS: Final = 36_500
+
+
+def name(text: str) -> str:
+    """A name. Never an empty one: a variable that is not set must not come to mean everything."""
+    if not text.strip():
+        raise ArgumentTypeError("it is empty; to mean everything, say --all")
+    return text
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0
+    if not 0 < amount < float("inf"):
+        raise ArgumentTypeError(f"expected a positive number of seconds, not {text!r}")
+    return amount
+
+
+def amount(text: str) -> int:
+    """How many, at least one."""
+    return _whole(text, _MOST, "a whole number")
+
+
+def days(text: str) -> int:
+    """So many days, at least one."""
+    return _whole(text, _MOST_DAYS, "a whole number of days")
+
+
+def number(text: str) -> int:
+    """The number of a stored thing."""
+    return _whole(text, 2**63 - 1, "a number as listed,")
+
+
+def moment(text: str) -> datetime:
+    """A moment with its offset from UTC."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise ArgumentTypeError(f"expected ISO 8601 with an offset, such as 2026-11-22T15:30:00Z, not {text!r}")
+    return read
+
+
+def span(text: str) -> float:
+    """A length of time, in seconds; thirty days at most."""
+    try:
+        return duration(_LONGEST_PIN, least=1).read(text)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a time from 1s to 30d, such as 30m or 2h, not {text!r}") from None
+
+
+def _whole(text: str, most: int, what: str) -> int:
+    try:
+        read = int(text)
+    except ValueError:
+        read = 0
+    if not 1 <= read <= most:
+        raise ArgumentTypeError(f"expected {what} from 1 to {most}, not {text[:40]!r}")
+    return read

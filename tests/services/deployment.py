@@ -154,7 +154,7 @@ class Deployment:
         return told["events"]["in"] >= taken_in and told["settled"] and not self.simulator.reporting
 
 
-async def until(condition, *, within: float = 60) -> None:
+async def until(condition, *, within: float = 180) -> None:
     """Wait for a condition with a deadline."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - another process's state: nobody here can signal it

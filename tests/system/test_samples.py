@@ -73,6 +73,7 @@ async def test_every_sample_is_told_once_to_whom_it_concerns_across_a_restart(de
             "ignored": ignored,
             "stale": 0,
             "dead_lettered": 2 * dead,
+            "held": 0,
         }
         deliveries = await deployment.query("SELECT notification_id::text, no FROM deliveries")
         ours = {f"{id_.replace('-', '')}-{no}" for id_, no in deliveries}

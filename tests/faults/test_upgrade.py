@@ -16,7 +16,7 @@ from tests.services.worker import worker
 from fn_notifications.adapters.postgres.migrate import migrate, shipped
 from fn_notifications.adapters.postgres.pool import open_pool
 from fn_notifications.application.explain import explain
-from fn_notifications.domain.state import status_of
+from fn_notifications.domain.delivery import status_of
 from fn_notifications.entrypoints.parts import store_on
 from fn_notifications.entrypoints.settings import load_settings
 from fn_notifications.simulator.server import Simulator

@@ -1,7 +1,7 @@
 """The stores that contracts run over: in memory with a clock that stands still, and in a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -52,20 +52,7 @@ class PostgresClock:
 def memory_stores() -> Stores:
     """The memory adapters over one state."""
     clock = StandingClock()
-    store = MemoryStore(clock=clock)
-    return Stores(
-        people=store.people,
-        intake=store.intake,
-        deliveries=store.deliveries,
-        receipts=store.receipts,
-        eventlog=store.eventlog,
-        history=store.history,
-        routes=store.routes,
-        storage=store.storage,
-        quarantine=store.quarantine,
-        dead_letters=store.dead_letters,
-        advance=clock.advance,
-    )
+    return _stores_of(MemoryStore(clock=clock), clock.advance)
 
 
 @asynccontextmanager
@@ -77,7 +64,10 @@ async def postgres_stores(url: str, *, size: int = 10) -> AsyncIterator[tuple[St
 
 def stores_over(database: Database, vault: Vault = VAULT) -> Stores:
     """The PostgreSQL adapters over a database that is migrated and open."""
-    store = PostgresStore(database=database, vault=vault)
+    return _stores_of(PostgresStore(database=database, vault=vault), PostgresClock(database).advance)
+
+
+def _stores_of(store: MemoryStore | PostgresStore, advance: Callable[[timedelta], Awaitable[None]]) -> Stores:
     return Stores(
         people=store.people,
         intake=store.intake,
@@ -89,7 +79,7 @@ def stores_over(database: Database, vault: Vault = VAULT) -> Stores:
         storage=store.storage,
         quarantine=store.quarantine,
         dead_letters=store.dead_letters,
-        advance=PostgresClock(database).advance,
+        advance=advance,
     )
 
 

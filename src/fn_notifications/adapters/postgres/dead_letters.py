@@ -94,22 +94,29 @@ async def store_dead(
 def _row(seals: Seals, tenant: str, dead: DeadEvent) -> dict[str, Any]:
     original, at = dead.original, dead.original.position
     identity = record_identity(at.topic, at.partition, at.offset, original.timestamp, original.value)
-    place = _place(tenant, identity)
     return {
         "tenant": tenant,
         "identity": identity,
         "reason": dead.reason,
         "detail": dead.detail,
+        **sealed_original(seals, original, *_place(tenant, identity)),
+    }
+
+
+def sealed_original(seals: Seals, original: Original, *place: str) -> dict[str, Any]:
+    """The columns that keep an event as it came, sealed for this place."""
+    at = original.position
+    return {
         "topic": at.topic,
         "partition": at.partition,
         "offset": at.offset,
         "written_at": original.timestamp,
         "value": seals.seal(original.value, *place, "value"),
-        "envelope": seals.seal_json(envelope_of(original), *place, "envelope"),
+        "envelope": seals.seal_json(_envelope_of(original), *place, "envelope"),
     }
 
 
-def envelope_of(original: Original) -> dict[str, Any]:
+def _envelope_of(original: Original) -> dict[str, Any]:
     """What came with the bytes: key and headers, as JSON."""
     return {
         "key": None if original.key is None else base64.b64encode(original.key).decode(),

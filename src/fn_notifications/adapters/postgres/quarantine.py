@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from fn_notifications.adapters.postgres.dead_letters import envelope_of, opened_original
+from fn_notifications.adapters.postgres.dead_letters import opened_original, sealed_original
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
 from fn_notifications.adapters.postgres.rows import Row
 from fn_notifications.adapters.postgres.sealing import Seals
@@ -212,8 +212,6 @@ def _held(row: Row) -> Held:
 
 
 def _row(seals: Seals, tenant: str, event: Event, hold: Hold) -> dict[str, Any]:
-    original, at = event.original, event.original.position
-    place = _place(tenant, event.identity, hold.user.user_id, hold.type)
     return {
         "tenant": tenant,
         "identity": event.identity,
@@ -221,12 +219,7 @@ def _row(seals: Seals, tenant: str, event: Event, hold: Hold) -> dict[str, Any]:
         "type": hold.type,
         "reason": hold.reason,
         "event_at": hold.event_at,
-        "topic": at.topic,
-        "partition": at.partition,
-        "offset": at.offset,
-        "written_at": original.timestamp,
-        "value": seals.seal(original.value, *place, "value"),
-        "envelope": seals.seal_json(envelope_of(original), *place, "envelope"),
+        **sealed_original(seals, event.original, *_place(tenant, event.identity, hold.user.user_id, hold.type)),
     }
 
 

@@ -1,46 +1,66 @@
-"""Run every measurement, print a table, write build/bench.json."""
+"""`python -m benchmarks`: measure, print a table, write build/bench.json."""
 
+import argparse
 import asyncio
-import json
-import statistics
 import sys
-from collections.abc import Callable, Coroutine
-from pathlib import Path
+import time
+from collections.abc import Sequence
 
-from benchmarks import domain, footprint, pipeline
+from benchmarks import report
+from benchmarks.figures import Figures
+from benchmarks.ground import OUT, ground
+from benchmarks.measures import MEASURES
+from benchmarks.stock import Stock
+from benchmarks.traffic import USERS
 
-ROUNDS = 3
-OUT = Path("build/bench.json")
-
-Measure = Callable[[], Coroutine[None, None, dict[str, float]]]
-MEASURES: dict[str, tuple[Measure, int]] = {
-    "domain": (domain.measure, ROUNDS),
-    "intake": (pipeline.measure_intake, ROUNDS),
-    "pipeline": (pipeline.measure_pipeline, ROUNDS),
-    "footprint": (footprint.measure, 1),
-}
+_ROUNDS = 3
+_FILE = OUT / "bench.json"
 
 
 def main() -> int:
-    """Medians of the rounds, interleaved, so that a busy minute of the machine hurts no measure alone."""
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in MEASURES}
-    for number in range(ROUNDS):
-        for name, (measure, rounds) in MEASURES.items():
-            if number < rounds:
-                print(f"{name}, round {number + 1} of {rounds} …", file=sys.stderr, flush=True)
-                figures[name].append(asyncio.run(measure()))
-    medians = {
-        name: {what: round(statistics.median(one[what] for one in rounds), 3) for what in rounds[0]}
-        for name, rounds in figures.items()
-    }
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps({"rates": medians, "rounds": figures}, indent=2), encoding="utf-8")
-    for name, values in medians.items():
-        print(name)
-        for what, value in values.items():
-            spread = sorted(one[what] for one in figures[name])
-            print(f"  {what:<34}{value:>12,.1f}   ({spread[0]:,.1f} to {spread[-1]:,.1f})")
+    """Measure what is asked for."""
+    told = _arguments()
+    OUT.mkdir(exist_ok=True)
+    names = told.only or [name for name, measure in MEASURES.items() if not measure.apart]
+    rounds = asyncio.run(_measured(names, told))
+    print(report.table(rounds))
     return 0
+
+
+async def _measured(names: Sequence[str], told: argparse.Namespace) -> dict[str, list[Figures]]:
+    """Rounds interleaved, so that a busy minute of the machine hurts no measure alone."""
+    rounds: dict[str, list[Figures]] = {}
+    async with ground(profiled=told.profile) as standing:
+        stock = Stock(standing, users=told.users)
+        for number in range(told.repeat):
+            for name in names:
+                measure = MEASURES[name]
+                if measure.rounds is not None and number >= measure.rounds:
+                    continue
+                started = time.monotonic()
+                count = measure.count if measure.timed else told.count or measure.count
+                found = await measure.run(stock, count)
+                for key, figures in ({name: found} if isinstance(found, Figures) else found).items():
+                    rounds.setdefault(key, []).append(figures)
+                print(f"round {number + 1}: {name}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+            report.write(rounds, told.out)
+    return rounds
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), metavar="NAME,NAME", help=f"of {', '.join(MEASURES)}"
+    )
+    parser.add_argument("--repeat", type=int, default=_ROUNDS, help="rounds")
+    parser.add_argument("--count", type=int, help="units of work in each, instead of each measure's own number")
+    parser.add_argument("--users", type=int, default=USERS, help="people; each gets at most 20 messages an hour")
+    parser.add_argument("--profile", action="store_true", help=f"write {OUT}/profile-<name>.txt; rates suffer")
+    parser.add_argument("--out", type=type(_FILE), default=_FILE, help="where the figures go")
+    told = parser.parse_args()
+    if unknown := set(told.only or ()) - set(MEASURES):
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}")
+    return told
 
 
 if __name__ == "__main__":

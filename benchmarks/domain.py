@@ -3,18 +3,18 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.figures import Figures
 from fn_notifications import EMAIL, SMS, NotificationType, Outcome, OutcomeKind, Policy, Request, UserRef, gate, plan
 from fn_notifications.adapters.zones.tz import zone
 from fn_notifications.domain.commands import Begin, Record
 from fn_notifications.domain.delivery import decide
 from fn_notifications.domain.preferences import Fact, Profile, Source, contact_point, merge, person
 
-COUNT = 3_000
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-async def measure() -> dict[str, float]:
-    """Notifications of two channels per second and CPU µs per notification."""
+def domain(count: int) -> Figures:
+    """Notifications of two channels, one unit each."""
     policy = Policy(zones=zone)
     type_ = NotificationType(name="shipped", channels=(EMAIL, SMS))
     user = UserRef(tenant="default", user_id="ana")
@@ -28,7 +28,7 @@ async def measure() -> dict[str, float]:
     ana = person(profile, {one: contact_point(profile, one, rules.address) for one, rules in policy.channels.items()})
     accepted = Outcome(kind=OutcomeKind.ACCEPTED)
     started, cpu = time.perf_counter(), time.process_time()
-    for number in range(COUNT):
+    for number in range(count):
         request = Request(identity=number.to_bytes(16, "big"), user=user, type="shipped", event_at=NOW)
         notification = plan(request, type_, ana, policy, NOW, chance=0.5, catalogue="1")
         for delivery in notification.deliveries:
@@ -39,4 +39,4 @@ async def measure() -> dict[str, float]:
             record = Record(no=1, outcome=accepted, retry=policy.retry, chance=0.5, grace=timedelta(minutes=15))
             begun.with_events(decide(begun, record, NOW))
     seconds, used = time.perf_counter() - started, time.process_time() - cpu
-    return {"notifications_per_s": COUNT / seconds, "cpu_us_per_notification": used / COUNT * 1e6}
+    return Figures(rate=count / seconds, cpu_ms={"worker": used / count * 1000})

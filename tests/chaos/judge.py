@@ -85,11 +85,11 @@ def attempt_of(row: Sequence[Any]) -> Attempt:
 
 
 def judge_calls(verdict: Verdict, attempts: Mapping[str, Attempt], calls: Sequence[Call]) -> None:
-    """Every request carries one attempt that was recorded before it, and no attempt is called twice."""
-    strangers = [call for call in calls if len(call.attempts) != 1 or call.attempts[0] not in attempts]
-    named = [call for call in calls if call not in strangers]
-    early = [call.attempts[0] for call in named if call.at < attempts[call.attempts[0]].started_at]
-    often = [id_ for id_, times in Counter(call.attempts[0] for call in named).items() if times > 1]
+    """Every request carries attempts that were recorded before it, and no attempt is called twice."""
+    strangers = [call for call in calls if not call.attempts or not attempts.keys() >= set(call.attempts)]
+    named = [(id_, call) for call in calls if call not in strangers for id_ in call.attempts]
+    early = [id_ for id_, call in named if call.at < attempts[id_].started_at]
+    often = [id_ for id_, times in Counter(id_ for id_, _ in named).items() if times > 1]
     verdict.unexpected += verdict.complain("requests without an attempt", strangers)
     verdict.unexpected += verdict.complain("requests before their attempt", early)
     verdict.unexpected += verdict.complain("attempts called more than once", often)
@@ -114,7 +114,7 @@ def judge_doubts(
     disturbances: Sequence[Disturbance],
 ) -> None:
     """A doubt is opened only about a call that could have lost its answer."""
-    of = {call.attempts[0]: call for call in calls if call.attempts}
+    of = {id_: call for call in calls for id_ in call.attempts}
     ambiguous = {
         id_
         for id_, attempt in attempts.items()

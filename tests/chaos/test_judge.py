@@ -33,8 +33,12 @@ ATTEMPT = Attempt(
 AGAIN = evolve(ATTEMPT, id=f"{DELIVERY}-2")
 
 
-def call(attempt=ATTEMPT, *, after=SECOND / 2, accepted=True, answered=202):
-    return Call(at=NOW + after, attempts=(attempt.id,), accepted=accepted, answered=answered)
+OTHER = evolve(ATTEMPT, id="1" * 32 + "-1-1", delivery="1" * 32 + "-1")
+
+
+def call(*attempts, after=SECOND / 2, accepted=True, answered=202):
+    ids = tuple(attempt.id for attempt in attempts or [ATTEMPT])
+    return Call(at=NOW + after, attempts=ids, accepted=accepted, answered=answered)
 
 
 def judged(judge, *evidence):
@@ -47,15 +51,27 @@ def judged(judge, *evidence):
     ("calls", "unexpected"),
     [
         ([call()], 0),
+        ([call(ATTEMPT, OTHER)], 0),
         ([call(), call()], 1),
+        ([call(ATTEMPT, OTHER), call(OTHER)], 1),
         ([call(AGAIN)], 1),
+        ([call(ATTEMPT, AGAIN)], 1),
         ([call(after=-SECOND)], 1),
         ([Call(at=NOW)], 1),
     ],
-    ids=["as it should be", "called twice", "not recorded", "before it was recorded", "without a name"],
+    ids=[
+        "as it should be",
+        "several in one",
+        "called twice",
+        "called again with another",
+        "not recorded",
+        "one of several not recorded",
+        "before it was recorded",
+        "without a name",
+    ],
 )
-def test_every_request_belongs_to_one_recorded_attempt(calls, unexpected):
-    verdict = judged(judge_calls, {ATTEMPT.id: ATTEMPT}, calls)
+def test_every_request_belongs_to_recorded_attempts(calls, unexpected):
+    verdict = judged(judge_calls, {ATTEMPT.id: ATTEMPT, OTHER.id: OTHER}, calls)
     assert (verdict.unexpected, bool(verdict.problems)) == (unexpected, unexpected > 0)
 
 
@@ -74,6 +90,7 @@ def disturbance(pid=7, began=SECOND / 2):
     [
         ([call()], [], False),
         ([call(answered=None)], [], True),
+        ([call(OTHER, ATTEMPT, answered=None)], [], True),
         ([call(answered=500)], [], True),
         ([call(answered=503)], [], False),
         ([call()], [disturbance()], True),

@@ -92,13 +92,18 @@ class StartsTokensAnew(Planted):
 
 
 class ListsTheNewestFirst(Planted):
-    async def doubtful(self, tenant, limit, *, held):
-        return (await self.sound.doubtful(tenant, limit, held=held))[::-1]
+    async def doubtful(self, tenant, limit, *, held, after=None):
+        return (await self.sound.doubtful(tenant, limit, held=held, after=after))[::-1]
 
 
 class ListsEverything(Planted):
-    async def doubtful(self, tenant, limit, *, held):
-        return await self.sound.doubtful(tenant, limit, held=False)
+    async def doubtful(self, tenant, limit, *, held, after=None):
+        return await self.sound.doubtful(tenant, limit, held=False, after=after)
+
+
+class BeginsAgain(Planted):
+    async def doubtful(self, tenant, limit, *, held, after=None):
+        return await self.sound.doubtful(tenant, limit, held=held)
 
 
 class CountsPollsAsWork(Planted):
@@ -128,6 +133,28 @@ class ForgetsTheWaitIsOver(Planted):
         return applied
 
 
+class ForgetsCallsWhenOneArrived(Planted):
+    async def apply(self, limit, judge):
+        applied = await self.sound.apply(limit, judge)
+        state = self.sound.state
+        state.due = {key: one for key, one in state.due.items() if state.deliveries[key].status is not Status.DELIVERED}
+        return applied
+
+
+class EndsLeasesWhenOneArrived(Planted):
+    async def apply(self, limit, judge):
+        applied = await self.sound.apply(limit, judge)
+        for key, place in self.sound.state.due.items():
+            self.sound.state.due[key] = evolve(place, lease_until=None, worker=None)
+        return applied
+
+
+class LooksNotAtWhatArrived(Planted):
+    async def overdue(self, limit):
+        deliveries = self.sound.state.deliveries
+        return [key for key in await self.sound.overdue(limit) if deliveries[key].status is not Status.DELIVERED]
+
+
 Rule = Callable[[Stores], Awaitable[None]]
 RULES = DoubtsContract()
 
@@ -145,10 +172,19 @@ RULES = DoubtsContract()
         ("deliveries", ForgetsLateAnswers, RULES.test_a_late_answer_that_proves_nothing_new_is_kept_too),
         ("deliveries", FreesWhatOthersHold, RULES.test_a_late_answer_leaves_the_new_holders_call_alone),
         ("deliveries", RescuesTheLiving, RULES.test_a_call_on_the_wire_is_its_holders),
+        ("receipts", ForgetsCallsWhenOneArrived, RULES.test_a_call_outlives_the_arrival_of_another_attempt),
+        ("receipts", EndsLeasesWhenOneArrived, RULES.test_a_call_outlives_the_arrival_of_another_attempt),
+        (
+            "deliveries",
+            LooksNotAtWhatArrived,
+            RULES.test_a_call_whose_worker_died_ends_although_another_attempt_arrived,
+        ),
         ("history", KeepsNoReasons, RULES.test_an_operators_word_is_kept_with_its_reason),
         ("deliveries", StartsTokensAnew, RULES.test_what_an_operator_retries_begins_anew),
         ("history", ListsTheNewestFirst, RULES.test_what_is_in_doubt_is_listed_the_oldest_first),
         ("history", ListsEverything, RULES.test_what_is_in_doubt_is_listed_the_oldest_first),
+        ("history", BeginsAgain, RULES.test_what_is_in_doubt_is_listed_the_oldest_first),
+        ("history", KeepsNoReasons, RULES.test_who_stopped_it_is_kept_with_the_reason),
         ("receipts", RemembersNoReporter, RULES.test_who_reports_is_known_from_the_first_report_on),
         ("receipts", CountsNoDoubts, RULES.test_reports_that_end_doubts_are_counted),
     ],

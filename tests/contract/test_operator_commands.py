@@ -1,20 +1,33 @@
 """The operator's commands on a real database: what they print, and what they refuse."""
 
 import asyncio
+import getpass
+import io
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.services.stores import postgres_stores
+from tests.services.stores import SECRET, postgres_stores
 
+from fn_notifications.adapters.vault.keys import derive_keys
 from fn_notifications.domain.catalogue import NotificationType
-from fn_notifications.domain.outcome import Scope
+from fn_notifications.domain.commands import Remedy, Settle
+from fn_notifications.domain.outcome import OutcomeKind, Scope
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.domain.stops import Word
 from fn_notifications.entrypoints.cli.main import main
-from fn_notifications.testing.contracts.stores import ADA, meet, told, user
+from fn_notifications.testing.contracts.quarantine import old
+from fn_notifications.testing.contracts.stores import ADA, answer, begun, meet, now, stored, told, user
 
 pytestmark = pytest.mark.external
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
 
 
 @pytest.fixture
@@ -22,9 +35,11 @@ def run(postgres_url, monkeypatch, tmp_path, capsys):
     """A command, as it is typed; its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", postgres_url)
-    monkeypatch.setenv("KAFKA_HOSTS", "localhost:1")
     monkeypatch.setenv("EMAIL_ADAPTER", "local")
     monkeypatch.setenv("SMS_ADAPTER", "local")
+    keys = derive_keys(SECRET)
+    monkeypatch.setenv("CONTACT_KEYS", ",".join(f"{id_}:{b64encode(key).decode()}" for id_, key in keys.sealing))
+    monkeypatch.setenv("LOOKUP_KEY", b64encode(keys.lookup).decode())
 
     def typed(*words):
         code = main(words)
@@ -45,11 +60,14 @@ def on(url, work):
 
 
 def test_a_pause_is_seen_and_ended(run):
-    code, out, _ = run("pause", "--type", "welcome", "--reason", "bad template")
+    code, out, _ = run("pause", "--type", "welcome", "--reason", "bad template", "--by", "eve")
     assert (code, out) == (0, "welcome is held back; see: fn-notifications holds\n")
-    assert run("pause", "--type", "welcome")[1] == "welcome is held back already; see: fn-notifications holds\n"
+    code, out, err = run("pause", "--type", "welcome", "--reason", "another")
+    assert (code, out.startswith("already: type welcome is held back by eve since ")) == (0, True)
+    assert out.endswith(": bad template\n")
+    assert "another" not in err
     _, out, _ = run("holds")
-    assert "type welcome is held back by " in out
+    assert "type welcome is held back by eve since " in out
     assert ": bad template" in out
     assert run("resume", "--type", "welcome")[1] == "welcome goes on; see: fn-notifications holds\n"
     assert run("resume", "--type", "welcome")[1] == "welcome was not held back; see: fn-notifications holds\n"
@@ -65,12 +83,51 @@ def test_a_pause_is_seen_and_ended(run):
         ("pause", "--all", "--reason", "two\nlines"),
         ("pin", "twilio/sms", "--for", "2h"),
         ("cancel", "--type", "nothing", "--before", "2026-01-01T00:00:00Z"),
+        ("cancel", "--type", "welcome", "--before", "2026-01-01T00:00:00Z", "--reason", "x" * 201),
     ],
 )
 def test_a_misspelt_stop_button_says_so(run, words):
     code, out, err = run(*words)
     assert (code, out) == (2, "")
     assert err.startswith("fn-notifications: ")
+
+
+_NOW = ("--as", "failed", "--reason", "no", "--before", "2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (("quarantine", "list", "--type", "nope"), "match_detected"),
+        (("quarantine", "discard", "--type", "nope"), "match_detected"),
+        (("resolve", "0" * 32, "--channel", "fax", "--as", "sent", "--reason", "seen"), "email, sms"),
+        (("resolve", "--type", "nope", *_NOW), "match_detected"),
+        (("resolve", "--route", "carrier/pigeon", *_NOW), "local/email"),
+        (("send", "ada", "nope"), "match_detected"),
+        (("send", "ada", "welcome", "--channel", "fax"), "email, sms"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(run, words, known):
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "no such " in err
+    assert known in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("resolve", "--as", "sent", "--reason", "seen"),
+        ("resolve", "0" * 32, *_NOW, "--type", "welcome"),
+        ("resolve", "--all-in-doubt", "--as", "sent", "--reason", "seen"),
+        ("resolve", "--all-in-doubt", "--channel", "sms", *_NOW),
+        ("resolve", "--all-in-doubt", *_NOW, "--reason", "two\nlines"),
+        ("resolve", "0" * 32, "--as", "sent", "--reason", "seen"),
+    ],
+)
+def test_a_ruling_is_about_one_or_about_many_and_says_which(run, words):
+    code, out, _ = run(*words)
+    assert (code, out) == (2, "")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +162,40 @@ def test_holds_shows_routes(run, postgres_url):
     assert json.loads(run("holds", "--json")[1])["routes"]["local/sms"]["state"] == "to be tried again"
 
 
+def test_resume_says_what_is_still_held(run):
+    for what in (("--all",), ("--type", "welcome"), ("--channel", "sms")):
+        run("pause", *what, "--by", "eve")
+    first, *others = run("resume", "--all")[1].splitlines()
+    assert first == "everything goes on, but for what is still held:"
+    said = sorted(line.partition(" by ")[0] for line in others)
+    assert said == ["  channel sms is held back", "  type welcome is held back"]
+    run("resume", "--type", "welcome")
+    assert run("resume", "--channel", "sms")[1] == "sms goes on; see: fn-notifications holds\n"
+
+
+def test_holds_tells_what_is_held_from_what_is_shut(run, postgres_url):
+    async def shut(stores):
+        word = Word(route="local/sms", country=None, began=(await stores.routes.board()).now, bad=Scope.ROUTE)
+        await stores.routes.report([word])
+
+    def routes():
+        text = [line.split(maxsplit=1) for line in run("holds")[1].splitlines() if line.startswith("local/")]
+        document = json.loads(run("holds", "--json")[1])["routes"]
+        return dict(text), {name: (route["state"], route["held"]) for name, route in document.items()}
+
+    on(postgres_url, shut)
+    text, document = routes()
+    assert (text["local/email"], text["local/sms"]) == ("open", "shut")
+    assert (document["local/email"], document["local/sms"]) == (("open", False), ("shut", False))
+    run("pause", "--all")
+    text, document = routes()
+    assert (text["local/email"], text["local/sms"]) == ("held back", "held back, shut")
+    assert (document["local/email"], document["local/sms"]) == (("open", True), ("shut", True))
+    run("resume", "--all")
+    run("pause", "--channel", "email")
+    assert routes()[0] == {**text, "local/sms": "shut"}
+
+
 def test_cancel_says_how_many(run, postgres_url):
     async def fill(stores):
         await meet(stores, user(), email=ADA.value)
@@ -116,3 +207,61 @@ def test_cancel_says_how_many(run, postgres_url):
     before = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert run("cancel", "--type", "welcome", "--before", before)[:2] == (0, "3 deliveries of welcome cancelled\n")
     assert run("cancel", "--type", "welcome", "--before", before)[1] == "0 deliveries of welcome cancelled\n"
+
+
+@pytest.fixture
+def doubtful(postgres_url):
+    """Two messages in doubt that wait for an operator."""
+
+    async def fill(stores):
+        await meet(stores, user(), email=ADA.value)
+        for number in range(2):
+            await told(stores, user(), f"n{number}", NotificationType(name="welcome"))
+        calls = await begun(stores, type_=NotificationType(name="welcome"))
+        await stores.deliveries.finish([answer(one, OutcomeKind.IN_DOUBT) for one in calls])
+        await stores.deliveries.change([one.delivery.key for one in calls], lambda *_: Settle(remedy=Remedy.HOLD))
+        return calls
+
+    return on(postgres_url, fill)
+
+
+def _many(*words):
+    before = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    return ("resolve", *words, "--before", before, "--as", "failed", "--reason", "an outage", "--by", "eve")
+
+
+def test_many_are_counted_first_and_resolved_when_it_is_meant(run, doubtful):
+    code, out, err = run(*_many("--all-in-doubt"))
+    assert (code, out) == (1, "")
+    assert "2 deliveries in doubt are to be resolved as failed; say --yes to do it" in err
+    assert run(*_many("--route", "local/sms", "--yes"))[:2] == (0, "0 deliveries resolved as failed\n")
+    assert run(*_many("--type", "welcome", "--yes"))[:2] == (0, "2 deliveries resolved as failed\n")
+    assert run(*_many("--all-in-doubt"))[:2] == (0, "0 deliveries resolved as failed\n")
+    assert "an operator decided: an outage (by eve)" in run("explain", doubtful[0].notification.id.hex)[1]
+
+
+def test_on_a_terminal_it_asks(run, doubtful, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal("n\ny\n"))
+    assert run(*_many("--all-in-doubt"))[0] == 1
+    assert run(*_many("--all-in-doubt"))[1].endswith("2 deliveries resolved as failed\n")
+
+
+def test_one_is_resolved_by_somebody(run, doubtful):
+    one, two = (call.delivery.key.event_key for call in doubtful)
+    assert run("resolve", one, "--as", "sent", "--reason", "seen", "--by", "eve")[1] == f"{one}  email: sent\n"
+    assert run("resolve", one, "--as", "sent", "--reason", "seen")[0] == 1
+    assert "an operator decided: seen (by eve)" in run("explain", one)[1]
+    run("resolve", two, "--as", "sent", "--reason", "seen")
+    assert f"seen (by {getpass.getuser()})" in run("explain", two)[1]
+
+
+def test_the_totals_of_a_list_are_of_what_it_lists(run, postgres_url):
+    async def fill(stores):
+        at = await now(stores)
+        await stored(stores, old("one", user(), at, "match_detected"), old("two", user("bea"), at, "welcome"))
+
+    on(postgres_url, fill)
+    document = json.loads(run("quarantine", "list", "--type", "welcome", "--json")[1])
+    assert [one["type"] for one in document["totals"]] == [one["type"] for one in document["held"]] == ["welcome"]
+    document = json.loads(run("quarantine", "list", "--user", user().user_id, "--json")[1])
+    assert [one["type"] for one in document["totals"]] == ["match_detected"]

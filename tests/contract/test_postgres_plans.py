@@ -12,6 +12,7 @@ from fn_notifications.adapters.postgres import (
     aggregates,
     beginning,
     changes,
+    claiming,
     deliveries,
     eventlog,
     history,
@@ -28,6 +29,7 @@ from fn_notifications.adapters.postgres import (
     suppressions,
 )
 from fn_notifications.adapters.postgres.pool import Connection, fetch
+from fn_notifications.domain.catalogue import Priority
 from fn_notifications.domain.identity import first_id_at
 
 pytestmark = pytest.mark.external
@@ -124,6 +126,7 @@ def parameters(first: UUID) -> dict[str, Any]:
     user = [f"user-{number}" for number in range(1, BATCH + 1)]
     key = [{"tenant": "default", "notification_id": id_, "no": 1} for id_ in ids]
     lane = [{"tenant": "default", "user_id": name, "channel": "email"} for name in user]
+    queue = [{"priority": one.rank, "rank": -1} for one in Priority]
     digests = [bytes.fromhex(f"{number:032x}") for number in range(BATCH)]
     return {
         "keys": key,
@@ -140,7 +143,10 @@ def parameters(first: UUID) -> dict[str, Any]:
         "reason": "",
         "start": "-infinity",
         "after_id": 0,
-        "wanted": [{"channel": "email", "wanted": BATCH}, {"channel": "sms", "wanted": BATCH}],
+        "wanted": [{"channel": one, "wanted": BATCH, "lanes": queue} for one in ("email", "sms")],
+        "lanes": [{**one, "channel": "email"} for one in queue],
+        "parts": [{"status": one, "after": "-infinity"} for one in ("pending", "sending", "in_doubt", "sent")],
+        "since": "-infinity",
         "addresses": [{"tenant": "default", "channel": "email", "lookup": one} for one in digests],
         "events": [{"tenant": "default", "identity": one} for one in digests],
         "requests": [{"tenant": "default", "identity": one, "user_id": "user-1", "type": "news"} for one in digests],
@@ -184,13 +190,14 @@ STATEMENTS = {
     "write": changes._WRITE,
     "lock notifications": changes._LOCK_NOTIFICATIONS,
     "statuses": changes._STATUSES,
-    "promote": deliveries._PROMOTE,
-    "claim": deliveries._CLAIM,
+    "promote": claiming._PROMOTE,
+    "claim": claiming._CLAIM,
     "release": deliveries._RELEASE,
     "mark held": beginning._MARK_HELD,
     "wake": routes._WAKE,
     "speeds": routes._SPEEDS,
     "overdue": deliveries._OVERDUE,
+    "outlived": deliveries._OUTLIVED,
     "points of users": points._OF_USERS_LOCKED,
     "points": points._LOCKED,
     "profiles": people._READ,
@@ -214,7 +221,8 @@ STATEMENTS = {
     "unfolded": storage._UNFOLDED,
     "past repetitions": history_pruning._REPEATS,
     "decisions": history._DECISIONS,
-    "repeats": history._REPEATS,
+    "repeats": history._AROUND,
+    "places of a notification": history._QUEUE,
     "recent of a user": history._RECENT_OF_USER,
 }
 LISTINGS = {"recent": history._RECENT, "waiting": deliveries._WAITING}
@@ -237,6 +245,28 @@ async def test_every_statement_reads_what_it_is_about(postgres_url: str) -> None
     assert {name: read for name, read in fresh.items() if read > MOST} == {}
 
 
+QUEUE = {
+    "promote": (claiming._PROMOTE, "due_asleep"),
+    "claim": (claiming._CLAIM, "due_ready"),
+    "turns": (ranks._TURNS, "due_ready"),
+    "overdue": (deliveries._OVERDUE, "due_asleep"),
+}
+
+
+async def test_the_queue_is_read_along_its_indexes(postgres_url: str) -> None:
+    """None of it is scanned or sorted, however much has come since statistics were made."""
+    async with postgres_stores(postgres_url, size=1) as (stores, database):
+        first = first_id_at((await stores.people.load([])).now - timedelta(minutes=1))
+        async with database.transaction() as connection:
+            await fill(connection, first, 100_000)
+            for statement, index in QUEUE.values():
+                plan = list(nodes(await explained(connection, statement, parameters(first))))
+                assert index in {node.get("Index Name") for node in plan}
+                kinds = {node["Node Type"] for node in plan if node.get("Relation Name") == "due"}
+                assert kinds <= {"Index Scan", "Index Only Scan", "Tid Scan", "ModifyTable"}
+                assert all(node["Actual Rows"] <= 2 * BATCH for node in plan if "Sort" in node["Node Type"])
+
+
 @pytest.mark.parametrize(
     "wasteful", ["SELECT FROM due WHERE worker = 'w'", "SELECT FROM due WHERE NOT ready AND worker = 'w'"]
 )
@@ -248,21 +278,27 @@ async def test_a_statement_that_reads_too_much_would_be_seen(postgres_url: str, 
         assert await rows_read(connection, wasteful, {}) > MOST
 
 
-async def fill(connection: Connection, first: UUID) -> None:
+async def fill(connection: Connection, first: UUID, rows: int = ROWS) -> None:
     await connection.execute("ANALYZE")
-    source = SOURCE.format(first=first, rows=ROWS)
+    source = SOURCE.format(first=first, rows=rows)
     for statement in FILL:
         await connection.execute(statement.replace("FROM rows", f"FROM {source}"))
     await connection.execute("UPDATE event_log_shards SET reader = 'r', lease_until = 'infinity'")
 
 
 async def rows_read(connection: Connection, statement: str, values: Mapping[str, Any]) -> int:
-    """How many rows the plan's scans look at, kept or not. What the statement does is undone."""
+    """How many rows the plan's scans look at, kept or not."""
+    return sum(map(looked_at, nodes(await explained(connection, statement, values))))
+
+
+async def explained(connection: Connection, statement: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plan, as it was executed. What the statement did is undone."""
     named = {name: value for name, value in values.items() if f"%({name})s" in statement}
     await connection.execute("SAVEPOINT before")
     (row,) = await fetch(connection, "EXPLAIN (ANALYZE, FORMAT JSON) " + statement, **named)
     await connection.execute("ROLLBACK TO before")
-    return sum(map(looked_at, nodes(row[0][0]["Plan"])))
+    plan: Mapping[str, Any] = row[0][0]["Plan"]
+    return plan
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

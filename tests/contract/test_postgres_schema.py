@@ -115,6 +115,26 @@ class TestMigrations:
         assert ledger.deliveries == {Status.SENT: 1, Status.PENDING: 1}
         assert ledger.taken_in == 4
 
+    async def test_calls_that_nobody_would_close_are_closed(self, empty: Database) -> None:
+        """A worker died when another attempt had arrived: nobody can know any more. What is on the wire stays so."""
+        await migrate(empty, [one for one in shipped() if one.name < "0006"])
+        async with empty.transaction() as connection:
+            await connection.execute(BEFORE_OPEN_ENDS)
+        await migrate(empty)
+        async with empty.transaction() as connection:
+            rows = await fetch(connection, "SELECT delivery_no, no, evidence, code FROM attempts ORDER BY 1, 2")
+        assert [tuple(row) for row in rows] == [(1, 1, 6, None), (1, 2, 1, "worker_lost"), (2, 1, 0, None)]
+
+
+BEFORE_OPEN_ENDS = """
+INSERT INTO deliveries (notification_id, expires_at, version, no, resends, tenant, channel, status, rest)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), 6, 1, 1, 'default', 'email', 'delivered', 'in_doubt'),
+       ('019e0000-0000-8000-8000-000000000001', fn_now(), 2, 2, 0, 'default', 'sms', 'sending', 'in_doubt');
+INSERT INTO attempts (notification_id, started_at, epoch, delivery_no, no, evidence, tenant, route)
+VALUES ('019e0000-0000-8000-8000-000000000001', fn_now(), 1, 1, 1, 6, 'default', 'a/email'),
+       ('019e0000-0000-8000-8000-000000000001', fn_now(), 1, 1, 2, 0, 'default', 'a/email'),
+       ('019e0000-0000-8000-8000-000000000001', fn_now(), 1, 2, 1, 0, 'default', 'a/sms');
+"""
 
 # An event, its notification, delivery, attempt and report, a repetition, and its row in a log that kept what is told.
 BEFORE_THE_LEDGER = """

@@ -195,6 +195,11 @@ class DiscardsWhatIsGone(Planted):
         return len(state.quarantine)
 
 
+class CountsEverything(Planted):
+    async def tally(self, tenant, wanted):
+        return await self.sound.tally(tenant, evolve(wanted, type=None, user_id=None, reason=None))
+
+
 class OpensAnybodys(Planted):
     async def opened(self, tenant, letter):
         return await self.sound.opened(TENANT, letter)
@@ -236,6 +241,7 @@ Rule = Callable[[Stores], Awaitable[None]]
         ("intake", HoldsAgainBesideIt, Q.test_what_must_be_held_again_stays),
         ("quarantine", ListsAsTheyCame, Q.test_the_oldest_event_comes_first_page_by_page),
         ("quarantine", KeepsTheOldest, Q.test_what_is_discarded_is_counted_and_gone),
+        ("quarantine", CountsEverything, Q.test_what_is_discarded_is_counted_and_gone),
         ("quarantine", DiscardsWhatIsGone, Q.test_a_discarded_one_is_not_released),
         ("intake", SaysNothingOfVolumes, Q.test_the_volume_of_a_type_is_known_by_the_hour),
         ("intake", ForgetsWhatBecameOfIt, I.test_what_an_event_became_is_said_when_it_comes_again),

@@ -16,7 +16,12 @@ from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.domain.address import EMAIL, SMS, WHATSAPP, Address, Channel, EmailAddress, PhoneNumber
 from fn_notifications.simulator.behaviour import EMAILS, PHONES
 from fn_notifications.simulator.server import Simulator
-from fn_notifications.testing.contracts.sending import ScriptedSenderContract, SenderContract, Subject
+from fn_notifications.testing.contracts.sending import (
+    BatchSenderContract,
+    ScriptedSenderContract,
+    SenderContract,
+    Subject,
+)
 
 NOWHERE = "http://127.0.0.1:1"
 PATIENT, HASTY = 60.0, 1.0
@@ -88,24 +93,51 @@ class TestMemory(ScriptedSenderContract):
         )
 
 
+class TestMemoryTogether(BatchSenderContract):
+    @pytest.fixture
+    def subject(self) -> Subject:
+        mailbox = MemoryMailbox()
+        sender = MemorySender(mailbox, EMAIL, now, PATIENT, 1000)
+        return Subject(
+            sender=sender,
+            channel=EMAIL,
+            mailbox=mailbox,
+            address=email,
+            requests=lambda: len(sender.calls),
+            hasty=sender,
+            unreachable=sender,
+        )
+
+
+def sendgrid(simulator: Simulator, transport: HttpTransport, *, batch: int) -> Subject:
+    settings = SendGridSettings(
+        api_key=simulator.sendgrid_api_key,
+        from_email=EmailAddress("hello@example.com"),
+        base_url=simulator.base_url,
+        batch=batch,
+        deadline=PATIENT,
+    )
+    return Subject(
+        sender=SendGridSender(settings, transport),
+        channel=EMAIL,
+        mailbox=simulator,
+        address=email,
+        requests=lambda: simulator.requests_total,
+        hasty=SendGridSender(evolve(settings, deadline=HASTY), transport),
+        unreachable=SendGridSender(evolve(settings, base_url=NOWHERE), transport),
+    )
+
+
 class TestSendGrid(ScriptedSenderContract):
     @pytest.fixture
     def subject(self, simulator: Simulator, transport: HttpTransport) -> Subject:
-        settings = SendGridSettings(
-            api_key=simulator.sendgrid_api_key,
-            from_email=EmailAddress("hello@example.com"),
-            base_url=simulator.base_url,
-            deadline=PATIENT,
-        )
-        return Subject(
-            sender=SendGridSender(settings, transport),
-            channel=EMAIL,
-            mailbox=simulator,
-            address=email,
-            requests=lambda: simulator.requests_total,
-            hasty=SendGridSender(evolve(settings, deadline=HASTY), transport),
-            unreachable=SendGridSender(evolve(settings, base_url=NOWHERE), transport),
-        )
+        return sendgrid(simulator, transport, batch=1)
+
+
+class TestSendGridTogether(BatchSenderContract):
+    @pytest.fixture
+    def subject(self, simulator: Simulator, transport: HttpTransport) -> Subject:
+        return sendgrid(simulator, transport, batch=1000)
 
 
 class TestTwilio(ScriptedSenderContract):

@@ -9,9 +9,9 @@ from attrs import evolve, frozen
 
 from fn_notifications.adapters.memory.sending import NUMBERS, MemoryMailbox, MemorySender
 from fn_notifications.application.ports.sending import Message, Sender
-from fn_notifications.domain.address import SMS, PhoneNumber
-from fn_notifications.domain.outcome import Outcome, OutcomeKind
-from fn_notifications.testing.contracts.sending import ScriptedSenderContract, Subject
+from fn_notifications.domain.address import EMAIL, SMS, EmailAddress, PhoneNumber
+from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
+from fn_notifications.testing.contracts.sending import BatchSenderContract, ScriptedSenderContract, Subject
 
 PHONE = {word: PhoneNumber(number) for number, word in NUMBERS.items()}
 
@@ -89,7 +89,57 @@ class ForgetsToWait(Planted):
         return [evolve(one, retry_after=None) for one in await self.sound.send(messages)]
 
 
+class SendsOneByOne(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        return [outcome for message in messages for outcome in await self.sound.send([message])]
+
+
+class GivesAllOneName(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        return [evolve(one, provider_id=one.provider_id and "one") for one in await self.sound.send(messages)]
+
+
+class SendsNobodyTwo(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        people = {message.to: message for message in reversed(messages)}
+        outcomes = dict(zip(people, await self.sound.send(list(people.values())), strict=True))
+        return [outcomes[message.to] for message in messages]
+
+
+class FailsTheOthersToo(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        outcomes = await self.sound.send(messages)
+        return [evolve(one, kind=OutcomeKind.REFUSED) if one.scope is Scope.BATCH else one for one in outcomes]
+
+
+class SendsTheOthersAgain(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        outcomes = list(await self.sound.send(messages))
+        left = [place for place, one in enumerate(outcomes) if one.code == "another_refused"]
+        for place, outcome in zip(left, await self.sound.send([messages[place] for place in left]), strict=True):
+            outcomes[place] = outcome
+        return outcomes
+
+
+class BlamesTheFirst(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        first, *others = await self.sound.send(messages)
+        return [evolve(first, kind=OutcomeKind.REFUSED) if first.code == "refused_together" else first, *others]
+
+
+class HearsForTheFirst(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        first, *others = await self.sound.send(messages)
+        return [first, *(Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="silence") for _ in others)]
+
+
+class MixesRequestsUp(Planted):
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        return sorted(await self.sound.send(messages), key=lambda outcome: outcome.code or "")
+
+
 CONTRACT = ScriptedSenderContract()
+BATCHES = BatchSenderContract()
 
 
 @pytest.mark.parametrize(
@@ -113,6 +163,43 @@ async def test_a_broken_sender_fails_its_rule(planted: Callable[[Sender], Sender
     await rule(subject_of(lambda sound: sound))
     with pytest.raises((AssertionError, RuntimeError)):
         await rule(subject_of(planted))
+
+
+@pytest.mark.parametrize(
+    ("planted", "rule"),
+    [
+        (SendsOneByOne, BATCHES.test_one_request_carries_many),
+        (GivesAllOneName, BATCHES.test_one_request_carries_many),
+        (LosesTheAttempt, BATCHES.test_one_request_carries_many),
+        (SendsNobodyTwo, BATCHES.test_nobody_is_twice_in_one_request),
+        (FailsTheOthersToo, BATCHES.test_a_refused_one_fails_no_other),
+        (SendsTheOthersAgain, BATCHES.test_a_refused_one_fails_no_other),
+        (BlamesTheFirst, BATCHES.test_a_fault_of_nobody_in_particular_fails_nobody),
+        (HearsForTheFirst, BATCHES.test_a_request_without_an_answer_is_a_doubt_about_each),
+        (HearsForTheFirst, BATCHES.test_being_told_to_wait_is_said_to_each),
+        (MixesRequestsUp, BATCHES.test_outcomes_of_several_requests_keep_the_order_of_the_messages),
+    ],
+)
+async def test_a_broken_sender_of_batches_fails_its_rule(planted: Callable[[Sender], Sender], rule) -> None:
+    """Likewise."""
+    await rule(subject_of_batches(lambda sound: sound))
+    with pytest.raises(AssertionError):
+        await rule(subject_of_batches(planted))
+
+
+def subject_of_batches(spoil: Callable[[Sender], Sender]) -> Subject:
+    mailbox = MemoryMailbox()
+    sound = MemorySender(mailbox, EMAIL, lambda: datetime(2026, 11, 22, tzinfo=UTC), 0.5, 1000)
+    sender = spoil(sound)
+    return Subject(
+        sender=sender,
+        channel=EMAIL,
+        mailbox=mailbox,
+        address=lambda word: EmailAddress(f"{word}@example.com"),
+        requests=lambda: len(sound.calls),
+        hasty=sender,
+        unreachable=sender,
+    )
 
 
 def subject_of(spoil: Callable[[Sender], Sender]) -> Subject:

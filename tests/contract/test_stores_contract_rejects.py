@@ -9,8 +9,10 @@ from attrs import define, evolve
 from tests.services.stores import memory_stores
 
 from fn_notifications.application.errors import Conflict
-from fn_notifications.application.ports.history import Unsettled
+from fn_notifications.application.ports.history import Overruled, Unsettled
+from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.identity import digest
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.preferences import Profile
 from fn_notifications.domain.slowness import LATE
 from fn_notifications.testing.contracts.deliveries import DeliveriesContract
@@ -164,6 +166,28 @@ class RescuesTheLiving(Planted):
         return list(self.sound.state.due)[:limit]
 
 
+class FindsOnlyWhatMayBeClaimed(Planted):
+    async def outlived(self, limit):
+        state = self.sound.state
+        return [key for key in await self.sound.outlived(limit) if state.due[key].lease_until is None]
+
+
+class FindsWhatSomebodyHolds(Planted):
+    async def outlived(self, limit):
+        state = self.sound.state
+        return [
+            key
+            for key in state.due
+            if state.deliveries[key].status is Status.PENDING and state.deliveries[key].expires_at <= state.clock()
+        ][:limit]
+
+
+class TakesCallsForWaiting(Planted):
+    async def outlived(self, limit):
+        state = self.sound.state
+        return [key for key in state.due if state.deliveries[key].expires_at <= state.clock()][:limit]
+
+
 class ForgetsReportKeys(Planted):
     async def receive(self, receipts):
         return await self.sound.receive([evolve(one, key=str(next(SERIAL))) for one in receipts])
@@ -269,6 +293,37 @@ class ForgetsWhatItFolds(Planted):
 class SeesNothingToDo(Planted):
     async def unsettled(self, horizon):
         return Unsettled()
+
+
+class FindsEverythingQueued(Planted):
+    async def story(self, tenant, notification_id):
+        found = await self.sound.story(tenant, notification_id)
+        return evolve(found, queue={one.key.no: one.due_at for one in found.notification.deliveries})
+
+
+class ForgetsWhatItKnew(Planted):
+    async def story(self, tenant, notification_id):
+        return evolve(await self.sound.story(tenant, notification_id), overruled=())
+
+
+class KeepsWhatReportsTell(Planted):
+    async def apply(self, limit, judge):
+        applied, state = await self.sound.apply(limit, judge), self.sound.state
+        for key, told in state.receipts.items():
+            taken = Overruled(until=told[-1][1].at, delivery_no=1, attempt_no=1, evidence=Evidence.ACCEPTED)
+            state.overruled[key] = (*state.overruled.get(key, ()), taken)
+        return applied
+
+
+class CountsOnlyWhatIsDue(Planted):
+    async def backlog(self, tenant):
+        return [one for one in await self.sound.backlog(tenant) if one.reason is None]
+
+
+class WaitsSinceItsLastTry(Planted):
+    async def backlog(self, tenant):
+        since = max((one.at for told in self.sound.state.changes.values() for one in told), default=None)
+        return [evolve(one, since=since or one.since) for one in await self.sound.backlog(tenant)]
 
 
 class HasReadEverything(Planted):
@@ -380,6 +435,17 @@ Rule = Callable[[Stores], Awaitable[None]]
             DeliveriesContract().test_a_late_answer_takes_nothing_from_the_new_holder,
         ),
         ("deliveries", RescuesTheLiving, QueueContract().test_a_dead_lease_with_an_open_attempt_is_overdue),
+        (
+            "deliveries",
+            FindsWhatSomebodyHolds,
+            QueueContract().test_what_waits_past_its_time_is_found_though_nobody_claims_it,
+        ),
+        (
+            "deliveries",
+            FindsOnlyWhatMayBeClaimed,
+            QueueContract().test_what_is_leased_and_dead_is_found_past_its_time_too,
+        ),
+        ("deliveries", TakesCallsForWaiting, QueueContract().test_what_is_leased_and_dead_is_found_past_its_time_too),
         ("receipts", ForgetsReportKeys, ReceiptsContract().test_a_report_is_stored_once),
         ("receipts", ThrowsEarlyReportsAway, ReceiptsContract().test_a_report_ahead_of_its_attempt_waits),
         ("eventlog", PublishesWhatItOnlyGaveOut, EventLogContract().test_entries_come_again_until_they_are_published),
@@ -394,6 +460,15 @@ Rule = Callable[[Stores], Awaitable[None]]
         ("storage", ArchivesNothing, StorageContract().test_events_are_remembered_as_long_as_asked),
         ("storage", PrunesWhatIsNotPublished, StorageContract().test_the_log_goes_when_it_is_published),
         ("storage", ForgetsWhatItFolds, StorageContract().test_days_are_folded),
+        ("history", FindsEverythingQueued, HistoryContract().test_a_story_says_what_somebody_comes_back_for),
+        (
+            "history",
+            ForgetsWhatItKnew,
+            HistoryContract().test_what_was_known_of_an_attempt_is_kept_when_more_is_learnt,
+        ),
+        ("receipts", KeepsWhatReportsTell, HistoryContract().test_what_a_report_tells_is_not_kept_twice),
+        ("history", CountsOnlyWhatIsDue, HistoryContract().test_what_waits_for_its_way_out_is_counted),
+        ("history", WaitsSinceItsLastTry, HistoryContract().test_what_waits_for_its_way_out_is_counted),
         ("history", SeesNothingToDo, HistoryContract().test_what_is_unsettled_becomes_settled),
         ("history", HasReadEverything, HistoryContract().test_where_events_came_from_is_remembered),
         ("routes", KeepsItToItself, RoutesContract().test_what_is_shut_is_shut_for_all),

@@ -150,7 +150,7 @@ OPERATOR_CASES: Final[tuple[Case, ...]] = (
         method="tally",
         reads=True,
         prepare=_quarantined,
-        call=lambda s, _: s.quarantine.tally(TENANT),
+        call=lambda s, _: s.quarantine.tally(TENANT, Wanted()),
     ),
     Case(
         port="dead_letters",

@@ -206,6 +206,9 @@ STORE_CASES: Final[tuple[Case, ...]] = (
         port="deliveries", method="overdue", reads=True, prepare=_abandoned, call=lambda s, _: s.deliveries.overdue(10)
     ),
     Case(
+        port="deliveries", method="outlived", reads=True, prepare=_waiting, call=lambda s, _: s.deliveries.outlived(10)
+    ),
+    Case(
         port="receipts",
         method="receive",
         prepare=_calling,
@@ -233,6 +236,13 @@ STORE_CASES: Final[tuple[Case, ...]] = (
         reads=True,
         prepare=_calling,
         call=lambda s, _: s.history.unsettled(timedelta(1)),
+    ),
+    Case(
+        port="history",
+        method="backlog",
+        reads=True,
+        prepare=_waiting,
+        call=lambda s, _: s.history.backlog(TENANT),
     ),
     Case(port="history", method="doubtful", reads=True, call=lambda s, _: s.history.doubtful(TENANT, 10, held=False)),
     Case(port="history", method="doubts", reads=True, call=lambda s, _: s.history.doubts(TENANT)),

@@ -6,6 +6,7 @@ import pytest
 from tests.services.doubts import ACCOUNT, ALONE, DOUBLE, HELD, RESENT, Provider, World, world_over
 
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
+from fn_notifications.application.explain import explain
 from fn_notifications.domain.address import SMS
 from fn_notifications.domain.commands import Resolve
 from fn_notifications.domain.events import Ruling
@@ -13,7 +14,7 @@ from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import Outcome, OutcomeKind
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.receipts import Receipt, ReceiptKind
-from fn_notifications.testing.contracts.stores import LEASE, PHONE, Stores, point, user
+from fn_notifications.testing.contracts.stores import LEASE, PHONE, Stores, point, story, user
 
 DEAD = LEASE.total_seconds() + 1
 GRACE = timedelta(minutes=16).total_seconds()
@@ -116,6 +117,44 @@ async def test_fault_03_a_provider_that_never_reported_is_not_waited_for(stores:
     await world.drain()
     state = await world.state(one)
     assert (state.status, state.resends, world.provider.calls) == (Status.SENT, 1, 2)
+
+
+async def test_fault_03_an_account_that_begins_to_report_gets_its_grace_after_all(stores: Stores) -> None:
+    """Its first report comes when the doubt is there already, and nobody has looked since."""
+    world = await world_over(stores)
+    await world.doubts.look()
+    one, other = await world.told(), await world.told(name="two")
+    await lost(world, answered=False)
+    assert len(await world.stores.deliveries.overdue(9)) == 2
+    await world.report(world.provider.taken[1])
+    await world.drain()
+    (doubt,) = [each for each in (one, other) if (await world.state(each)).status is not Status.DELIVERED]
+    assert ((await world.state(doubt)).status, world.provider.calls) == (Status.IN_DOUBT, 2)
+    assert await world.changes(doubt) == ["held"]
+    await world.advance(minutes=14)
+    await world.drain()
+    assert ((await world.state(doubt)).status, world.provider.calls) == (Status.IN_DOUBT, 2)
+    await world.advance(minutes=2)
+    await world.drain()
+    assert ((await world.state(doubt)).status, world.provider.calls) == (Status.SENT, 3)
+
+
+async def test_fault_03_a_call_that_is_lost_when_another_attempt_arrived_is_told_of(doubtful: World) -> None:
+    """Delivered by the first, which was in doubt; of the second nobody can know, and whoever asks is told so."""
+    one = await doubtful.told()
+    doubtful.provider.script += [doubtful.provider.takes_and_says_nothing] * 2
+    await doubtful.drain()
+    await doubtful.advance(seconds=GRACE)
+    await doubtful.upkeep()
+    await doubtful.die(before="finish")
+    await doubtful.report(doubtful.provider.taken[0])
+    await doubtful.advance(seconds=DEAD)
+    await doubtful.drain()
+    state = await doubtful.state(one)
+    assert (state.status, state.calling, doubtful.provider.calls) == (Status.DELIVERED, False, 2)
+    told = [step.text for step in explain(await story(doubtful.stores, one)).steps]
+    assert "attempt 2: nobody can know whether it was taken (worker_lost)" in told
+    assert (await doubtful.stores.history.ledger("default")).imbalances == ()
 
 
 async def test_fault_05_taken_and_the_answer_lost(doubtful: World) -> None:

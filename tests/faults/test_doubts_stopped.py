@@ -9,6 +9,7 @@ import pytest
 from attrs import define, field
 from tests.services.doubts import HELD, World
 
+from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application.dispatch import Pace
 from fn_notifications.application.explain import explain
 from fn_notifications.application.ports.deliveries import Deliveries
@@ -21,6 +22,7 @@ from fn_notifications.domain.events import Evidence, Ruling
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import Outcome, OutcomeKind
 from fn_notifications.domain.reasons import Reason
+from fn_notifications.domain.routes import HoldKind
 from fn_notifications.testing.contracts.stores import LEASE, story
 from fn_notifications.testing.waiting import eventually
 
@@ -82,9 +84,9 @@ async def test_fault_43_told_to_stop_it_claims_nothing_more_and_ends_what_it_beg
     running = asyncio.create_task(dispatch.run())
     await eventually(lambda: doubtful.provider.calls == 2)
     running.cancel()
+    quick.set()
     third = await doubtful.told(HELD, "three")
     dispatch.wake()
-    quick.set()
     await asyncio.wait([running])
     states = [await doubtful.state(one) for one in (first, second, third)]
     assert sorted(state.status for state in states[:2]) == [Status.IN_DOUBT, Status.SENT]
@@ -128,6 +130,23 @@ async def test_fault_43_stopped_half_way_nothing_waits_for_a_lease_and_nothing_i
     await doubtful.drain()
     state = await doubtful.state(one)
     assert (state.status, len(state.attempts), doubtful.provider.calls) == (Status.SENT, 1, 1)
+
+
+async def test_fault_43_what_is_begun_when_the_grace_is_over_is_unsent_and_not_in_doubt(doubtful: World) -> None:
+    """The store took too long: no call is made any more, and somebody else makes it soon."""
+    one = await doubtful.told()
+    slow = Slow(doubtful.stores.deliveries, "begin")
+    leaving = doubtful.dispatch("leaving", deliveries=slow, pace=Pace(lease=LEASE, grace=0.0))
+    running = asyncio.create_task(leaving.run())
+    await slow.done.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    state = await doubtful.state(one)
+    assert (state.status, state.attempts[0].evidence, doubtful.provider.calls) == (Status.PENDING, Evidence.UNSENT, 0)
+    await doubtful.advance(hours=1)
+    await doubtful.drain()
+    state = await doubtful.state(one)
+    assert (state.status, state.resends, doubtful.provider.calls) == (Status.SENT, 0, 1)
 
 
 @define
@@ -181,6 +200,24 @@ async def test_fault_46_when_every_try_is_refused_an_operator_may_retry(doubtful
     await doubtful.stores.deliveries.change([state.key], lambda *_: resend)
     await doubtful.drain()
     assert ((await doubtful.state(one)).status, doubtful.provider.calls) == (Status.SENT, 4)
+
+
+async def test_fault_46_what_an_operator_holds_back_expires_in_its_time(doubtful: World) -> None:
+    """Nobody claims from a channel that is held; when its time is over it is expired all the same, and told of."""
+    await doubtful.stores.routes.hold(HoldKind.CHANNEL, SMS, reason="a wrong text", by="ada")
+    one = await doubtful.told()
+    await doubtful.drain()
+    await doubtful.advance(hours=5.9)
+    await doubtful.drain()
+    assert (await doubtful.state(one)).status is Status.PENDING
+    await doubtful.advance(hours=0.2)
+    await doubtful.drain()
+    state = await doubtful.state(one)
+    assert (state.status, state.reason, doubtful.provider.calls) == (Status.EXPIRED, Reason.EXPIRED, 0)
+    assert await doubtful.changes(one) == ["expired"]
+    assert [entry.data["status"] for entry in await doubtful.stores.eventlog.take("relay", 9)] == ["expired"]
+    assert isinstance(doubtful.telemetry, MemoryTelemetry)
+    assert doubtful.telemetry.total("deliveries.upkept", channel=SMS, status=Status.EXPIRED) == 1
 
 
 async def test_fault_46_nothing_is_sent_after_its_time_to_live(doubtful: World) -> None:

@@ -90,9 +90,10 @@ class TestBacklogs:
         await backlog(database, [user(f"one of {number % crowd}") for number in range(BACKLOG)])
         one = {"tenant": TENANT, "user_id": "one of 0", "channel": EMAIL, "priority": 2}
         turn = {"tenant": TENANT, "channel": EMAIL, "priority": 2, "type": NEWS.name}
+        lane = {"channel": EMAIL, "priority": 2}
         for _ in range(2):
             assert await pages(database, ranks._PEOPLE, people=[one]) < FEW
-            assert await pages(database, ranks._TURNS, turns=[turn]) < FEW
+            assert await pages(database, ranks._TURNS, turns=[turn], lanes=[lane]) < FEW
             assert await pages(database, "SELECT max(rank) FROM due WHERE due_at > now() - interval '1 day'") > FEW
             async with database.transaction() as connection:
                 await connection.execute("ANALYZE due")

@@ -20,11 +20,13 @@ from tests.faults.acts import (
     on_the_provider,
     on_the_wire,
     reporting,
+    rows,
     told,
 )
 from tests.services.deployment import until
 from tests.services.proxy import unanswered
 
+from fn_notifications.domain.events import Evidence
 from fn_notifications.simulator.behaviour import EMAILS
 
 pytestmark = pytest.mark.external
@@ -167,6 +169,25 @@ async def test_fault_39_frozen_past_its_lease_it_changes_nothing_when_it_wakes_u
         await until(holds(scene, in_status("delivered"), 2))
         assert await told(scene) == (1, 1)
         assert len(scene.simulator.calls()) == 3
+
+
+async def test_fault_39_cut_off_past_its_lease_its_late_answer_is_kept_and_takes_nothing_from_the_new_holder(act):
+    silent = EMAILS["silent"]
+    async with act({1: [silent]}, workers=2, EMAIL_POOL_TIMEOUT_MS="3500") as scene:
+        late, other = scene.workers
+        late.provider.hold_answers()
+        await late.start()
+        scene.deployment.publish([event(1, RESEND)])
+        await until(on_the_provider(scene, 1))
+        late.database.swallow()
+        late.provider.heal()
+        await other.start()
+        await until(holds(scene, in_status("delivered")))
+        late.database.heal()
+        await until(holds(scene, f"SELECT count(*) FROM attempts WHERE evidence >= {Evidence.ACCEPTED}", 2))
+        assert await rows(scene, "SELECT status, resends FROM deliveries WHERE channel = 'email'") == [("delivered", 1)]
+        assert await told(scene) == (1, 1)
+        assert len(scene.simulator.calls()) == 2
 
 
 async def test_fault_39_woken_up_before_its_call_it_does_not_make_it(act):

@@ -17,7 +17,8 @@ from fn_notifications.adapters.vault.keys import derive_keys
 from fn_notifications.application.ports.vault import Vault
 from fn_notifications.testing.contracts.stores import Stores
 
-VAULT = AesVault(derive_keys(b"a secret of the tests"))
+SECRET = b"a secret of the tests"
+VAULT = AesVault(derive_keys(SECRET))
 
 _FN_NOW = SQL("CREATE OR REPLACE FUNCTION fn_now() RETURNS timestamptz LANGUAGE sql AS {}")
 

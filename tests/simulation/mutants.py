@@ -14,6 +14,7 @@ from fn_notifications.application.ports.eventlog import Entry
 from fn_notifications.application.ports.sending import Message, Sender
 from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.domain.decision import Decision, Verdict
+from fn_notifications.domain.delivery import DeliveryKey
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
 from fn_notifications.entrypoints.service import IntakeStep
 from fn_notifications.testing.simulation.faults import Fault, Rates
@@ -62,25 +63,34 @@ class NoGates(Switchboard):
     """Trusts what was decided when the event came in."""
 
     def _decide(self, candidate, now, taken):
-        decision, route = super()._decide(candidate, now, taken)
+        decision, way = super()._decide(candidate, now, taken)
         channel = candidate.delivery.channel
         if (
             decision.verdict is Verdict.SKIP
             and channel in candidate.person.contacts
             and now < candidate.delivery.expires_at
         ):
-            return Decision.send(channel), next(iter(self.lanes[channel].routes))
-        return decision, route
+            return Decision.send(channel), (next(iter(self.lanes[channel].routes)), 1)
+        return decision, way
 
 
 class RetriesDoubts(Caller):
     """Takes an answer that never came for a no."""
 
-    async def _send(self, sender: Sender, message: Message, deadline: float) -> Outcome:
-        outcome = await super()._send(sender, message, deadline)
-        if outcome.kind is OutcomeKind.IN_DOUBT:
-            return Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code=outcome.code)
-        return outcome
+    async def _send(self, sender: Sender, messages: Sequence[Message], deadline: float) -> Sequence[Outcome]:
+        return [
+            Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code=one.code)
+            if one.kind is OutcomeKind.IN_DOUBT
+            else one
+            for one in await super()._send(sender, messages, deadline)
+        ]
+
+
+class NeverExpires(MemoryDeliveries):
+    """Leaves what nobody may claim to whoever may claim it one day."""
+
+    async def outlived(self, limit: int) -> Sequence[DeliveryKey]:
+        return (await super().outlived(limit))[:0]
 
 
 class OutOfOrder(MemoryEventLog):
@@ -127,10 +137,17 @@ MUTANTS = (
     Mutant(name="gates not run again", make=Make(switchboard=NoGates), found_by=("opt-out",), within=30),
     Mutant(name="retry on in doubt", make=Make(caller=RetriesDoubts), found_by=("twice",), within=10),
     Mutant(
+        name="no expiry of what is held",
+        make=Make(deliveries=lambda store: NeverExpires(store.state)),
+        found_by=("outlived",),
+        within=20,
+        rates={Fault.HOLD: 10},
+    ),
+    Mutant(
         name="relay without shard order",
         make=Make(eventlog=lambda store: OutOfOrder(store.state)),
         found_by=("order",),
         within=20,
     ),
 )
-"""Found first at the seeds 0, 4, 0, 0, 5 and 0 when this was written."""
+"""Found first at the seeds 0, 4, 0, 0, 5, 3 and 0 when this was written."""

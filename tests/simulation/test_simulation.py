@@ -105,6 +105,16 @@ def test_fault_09_a_provider_that_hangs():
     assert report.in_doubt_opened > 10
 
 
+def test_fault_13_in_bad_company():
+    """A call that is refused for one message's sake, named or not, repeats no other and loses none."""
+    rates = {F.REFUSED: 0.2, F.UNSENT: 0.2, F.ROUTE_DOWN: 8, F.HOLD: 6, F.ANSWER_LOST: 0.1, F.KILL: 0.02}
+    runs = [simulate(seed, rates=rates) for seed in range(8)]
+    assert [one.verdict.violations for one in runs] == [()] * 8
+    trace = "".join(one.trace for one in runs)
+    assert "another_refused" in trace
+    assert "refused_together" in trace
+
+
 def test_fault_17_reports_in_any_order():
     """Early, late, twice, shuffled: a status is what its attempts prove, whatever came first (see `watch`)."""
     rates = {F.REPORT_EARLY: 0.5, F.REPORT_TWICE: 0.5, F.REPORTS_SHUFFLED: 0.8, F.BOUNCE: 0.3, F.COMPLAINT: 0.2}

@@ -1,8 +1,8 @@
-"""One call: render, hand to the provider within the deadline, turn whatever happens into an answer."""
+"""One call: render, hand to the provider within the deadline, turn whatever happens into answers, one per message."""
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import Final
@@ -35,7 +35,13 @@ class Lane:
     deadline: float = 30.0
     """Seconds, in all, for one call."""
     rate: float | None = None
-    """Calls a second by each route, in all processes together; None: as many as there are."""
+    """Messages a second by each route, in all processes together; None: as many as there are."""
+    batches: Mapping[str, int] = field(factory=dict)
+    """How many messages a route's calls may carry; one where it is not named."""
+
+    def batch(self, route: str) -> int:
+        """How many messages a call by this route may carry."""
+        return self.batches.get(route, 1)
 
 
 @frozen(kw_only=True)
@@ -62,35 +68,42 @@ class Caller:
     chance: Callable[[], float]
     doubts: Doubts = field(default=Factory(lambda self: Doubts(policy=self.policy), takes_self=True))
 
-    async def call(self, lane: Lane, begun: Begun, *, until: float = inf) -> Called:
-        """Send what was begun. Never raises: being cancelled is an answer too, the call may have been acted on.
+    async def call(self, lane: Lane, batch: Sequence[Begun], *, until: float = inf) -> Sequence[Called]:
+        """Send what was begun on one route; answers in the same order, one each. A message that cannot be made keeps
+        no other from going.
 
-        `until`: when its lease is over, by the loop's time. A call that might outlast it is not made: by then somebody
-        else has taken over (a worker that was frozen).
+        Never raises: being cancelled is an answer too, the call may have been acted on. `until`: when the leases are
+        over, by the loop's time. A call that might outlast them is not made: by then somebody else has taken over (a
+        worker that was frozen).
         """
-        attempt = begun.delivery.attempts[-1]
+        made = [self._message(begun) for begun in batch]
+        messages = [one for one in made if isinstance(one, Message)]
+        in_time = asyncio.get_running_loop().time() + lane.deadline <= until
+        route = batch[0].delivery.attempts[-1].route
+        if messages and not in_time:
+            self.telemetry.count("calls.lease_over", route=route)
+        outcomes = iter(await self._timed(lane, route, messages) if in_time else [_LEASE_OVER] * len(messages))
+        return [
+            self._answer(begun, next(outcomes), digest_of(one.content) if in_time else None, asked=in_time)
+            if isinstance(one, Message)
+            else self._answer(begun, one)
+            for begun, one in zip(batch, made, strict=True)
+        ]
+
+    def _message(self, begun: Begun) -> Message | Outcome:
         content = self._render(begun)
         if content is None:
-            return self._answer(begun, _UNFIT)
+            return _UNFIT
         point = begun.person.contacts[begun.delivery.channel]
         if point.address is None:  # the gate looked, under lock, a moment ago
-            return self._answer(begun, _NO_ADDRESS)
-        message = Message(
-            attempt_id=attempt.id,
+            return _NO_ADDRESS
+        return Message(
+            attempt_id=begun.delivery.attempts[-1].id,
             channel=begun.delivery.channel,
             to=point.address,
             content=content,
             notification_type=begun.notification.type,
         )
-        started = asyncio.get_running_loop().time()
-        if started + lane.deadline > until:
-            self.telemetry.count("calls.lease_over", route=attempt.route)
-            return self._answer(begun, _LEASE_OVER)
-        outcome = await self._send(lane.routes[attempt.route], message, lane.deadline)
-        self.telemetry.observe(
-            "provider.call", asyncio.get_running_loop().time() - started, route=attempt.route, outcome=outcome.kind
-        )
-        return self._answer(begun, outcome, digest_of(content), asked=True)
 
     def _render(self, begun: Begun) -> Content | None:
         notification = begun.notification
@@ -109,18 +122,33 @@ class Caller:
             )
             return None
 
-    async def _send(self, sender: Sender, message: Message, deadline: float) -> Outcome:
+    async def _timed(self, lane: Lane, route: str, messages: Sequence[Message]) -> Sequence[Outcome]:
+        if not messages:
+            return ()
+        started = asyncio.get_running_loop().time()
+        outcomes = await self._send(lane.routes[route], messages, lane.deadline)
+        took = asyncio.get_running_loop().time() - started
+        for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
+            self.telemetry.observe("provider.call", took, route=route, outcome=kind)
+        return outcomes
+
+    async def _send(self, sender: Sender, messages: Sequence[Message], deadline: float) -> Sequence[Outcome]:
         try:
             async with asyncio.timeout(deadline):
-                (outcome,) = await sender.send([message])
+                outcomes = await sender.send(messages)
         except TimeoutError:
-            return Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="deadline")
+            doubt = Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="deadline")
         except asyncio.CancelledError:
-            return Outcome(kind=OutcomeKind.IN_DOUBT, code="stopped")
-        except Exception as error:  # noqa: BLE001 - a sender that breaks its contract must not lose the attempt
+            doubt = Outcome(kind=OutcomeKind.IN_DOUBT, code="stopped")
+        except Exception as error:  # noqa: BLE001 - a sender that breaks its contract must not lose the attempts
             self.telemetry.log("error", "sender.broke_contract", error=type(error).__name__)
-            return Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="sender_error")
-        return outcome
+            doubt = Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="sender_error")
+        else:
+            if len(outcomes) == len(messages):
+                return outcomes
+            self.telemetry.log("error", "sender.broke_contract", error="outcomes")
+            doubt = Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="sender_error")
+        return [doubt] * len(messages)
 
     def _answer(self, begun: Begun, outcome: Outcome, digest: str | None = None, *, asked: bool = False) -> Called:
         delivery = begun.delivery

@@ -1,13 +1,16 @@
-"""What is kept of a delivery's life for `explain`, beside its attempts and reports."""
+"""What is kept of a delivery's life for `explain`, beside its attempts and reports: all that these no longer tell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from fn_notifications.application.ports.history import Change
+from attrs import evolve as changed
+
+from fn_notifications.application.ports.history import Change, Overruled
 from fn_notifications.domain import events as e
 from fn_notifications.domain.commands import Record
-from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.delivery import Delivery, evolve
+from fn_notifications.domain.reasons import Reason
 
 _SECOND_THOUGHTS: Final = (
     e.Deferred,
@@ -35,11 +38,62 @@ def second_thoughts(delivery_no: int, events: Iterable[e.Event]) -> tuple[Change
             event=type(event).__name__.lower(),
             reason=getattr(event, "reason", None),
             until=getattr(event, "until", None),
-            text=getattr(event, "note", None),
+            text=_said(event),
         )
         for event in events
         if isinstance(event, _SECOND_THOUGHTS)
     )
+
+
+def _said(event: e.Event) -> str | None:
+    """Why somebody decided so, in their words, and who that was; None when nobody did."""
+    if not isinstance(event, e.Resolved | e.Cancelled | e.Unconfirmed):
+        return None
+    by = f"by {event.by}" if event.by else ""
+    return f"{event.note} ({by})" if event.note and by else event.note or by or None
+
+
+TURNED_DOWN: Final = frozenset({Reason.HELD, Reason.LANE_WAITS})
+"""What a delivery is put off for that is about its way out, and not about the person or the message."""
+
+
+def turned_down_since(changes: Iterable[Change]) -> datetime | None:
+    """When a delivery was first turned down, and never since put off for another reason; None when it is not so now."""
+    since: datetime | None = None
+    for change in changes:
+        if change.event != LATE:
+            since = (since or change.at) if change.reason in TURNED_DOWN else None
+    return since
+
+
+def overruled(before: Delivery, events: Iterable[e.Event], *, reported: bool = False) -> tuple[Overruled, ...]:
+    """What was known of attempts until these events proved more, in order.
+
+    `reported`: a report proves it, which is kept itself and can only be about what the provider took. So that the
+    provider took it is not kept once more then; in every other case it is, so that each thing learnt has its time.
+    """
+    kept: list[Overruled] = []
+    state = before
+    for event in events:
+        finding: e.Finding | None = getattr(event, "finding", None)
+        if finding:
+            kept += _overruled(state, finding, event.at, reported=reported)
+        state = evolve(state, event)
+    return tuple(kept)
+
+
+def _overruled(state: Delivery, finding: e.Finding, at: datetime, *, reported: bool) -> Iterator[Overruled]:
+    attempt = state.attempt(finding.no)
+    if attempt.answered_at is None or finding.evidence <= attempt.evidence:
+        return
+    taken = e.Evidence.ACCEPTED
+    known = Overruled(
+        until=at, delivery_no=state.key.no, attempt_no=attempt.no, evidence=attempt.evidence, code=attempt.code
+    )
+    if not reported or attempt.evidence is not taken or attempt.code:
+        yield known
+    if not reported and attempt.evidence < taken < finding.evidence:
+        yield changed(known, evidence=taken, code=None)
 
 
 def late_answer(delivery: Delivery, record: Record, now: datetime, known: Iterable[Change]) -> Change | None:

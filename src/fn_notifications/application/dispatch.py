@@ -7,9 +7,10 @@ is room for, the switchboard says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from math import inf
 
 from attrs import define, field, frozen
 
@@ -17,6 +18,7 @@ from fn_notifications.application.call import Caller
 from fn_notifications.application.errors import PortError
 from fn_notifications.application.ports.deliveries import Answer, Begun, Deliveries
 from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.stopping import told_to_stop
 from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import DeliveryKey
@@ -38,9 +40,9 @@ class Pace:
     back_off: float = 1.0
     """After the store could not be reached."""
     grace: float = 25.0
-    """How long calls on the wire may take to end when stopping."""
-    farewell: float = 4.0
-    """How long the last answers may then take to be written. What is not written is rescued as a doubt by others."""
+    """How long what is begun may take to end when stopping."""
+    farewell: float = 3.0
+    """How much longer the last answers may take to be written. What is not is rescued as a doubt by others."""
 
 
 @define(kw_only=True)
@@ -53,37 +55,42 @@ class Dispatch:
     telemetry: Telemetry
     worker: str
     pace: Pace = Pace()
+    _waves: set[asyncio.Task[int]] = field(factory=set, init=False)
+    """What is being claimed and begun: one at most."""
     _calls: set[asyncio.Task[None]] = field(factory=set, init=False)
     _answers: list[Answer] = field(factory=list, init=False)
     _types: dict[DeliveryKey, str] = field(factory=dict, init=False)
     """Notification types of deliveries on the wire, for the counters."""
     _answered: asyncio.Event = field(factory=asyncio.Event, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _stopping: bool = field(default=False, init=False)
-    """Nothing more is begun."""
+    _leave_by: float = field(default=inf, init=False)
+    """When the grace is over, by the loop's time; from the moment it is set, nothing more is begun."""
+    _over: bool = field(default=False, init=False)
+    """There will be no more answers."""
 
     def wake(self) -> None:
         """Something may be due: look now instead of at the next poll. A hint; polling is the truth."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Dispatch until cancelled; then let calls on the wire end within the grace and write their answers."""
-        async with self._writing():
+        """Dispatch until cancelled; then let what is begun end within the grace and write its answers."""
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(self._write_all(), name="dispatch-writer")
             try:
-                while True:
+                while not told_to_stop():
                     await self._round()
             finally:
-                await self._drain()
+                await self._leave(writer)
 
     async def once(self) -> int:
-        """Send what is due now and wait for the answers to be written. Returns how many calls were made."""
-        calls = await self._begin_wave(await self.switchboard.wanted(fresh=0))
+        """Send what is due now and wait for the answers to be written. Returns how many messages were begun."""
+        begun = await self._begin_wave(await self.switchboard.wanted(fresh=0))
         if self._calls:
             await asyncio.wait(self._calls)
         while self._answers:
             await self._write()
         await self.switchboard.tell()
-        return calls
+        return begun
 
     async def _round(self) -> None:
         self._wake.clear()
@@ -107,32 +114,31 @@ class Dispatch:
         """Claim no more than can go somewhere, commit the attempts, start the calls."""
         if not wanted:
             return 0
-        wave = asyncio.ensure_future(self._take(wanted))
-        try:
-            return await asyncio.shield(wave)
-        except asyncio.CancelledError:
-            # Stopped half-way: what is leased is given back and what is begun goes out. Dropped, the one would wait
-            # for its lease to die, and the other be in doubt without ever having been called.
-            self._stopping = True
-            await asyncio.gather(wave, return_exceptions=True)
-            raise
+        wave = asyncio.create_task(self._take(wanted), name="dispatch-wave")
+        self._waves.add(wave)
+        wave.add_done_callback(self._waves.discard)
+        # Stopped half-way, it goes on: what is leased is given back and what is begun goes out. Dropped, the one would
+        # wait for its lease to die, and the other be in doubt without ever having been called.
+        return await asyncio.shield(wave)
 
     async def _take(self, wanted: Mapping[Channel, int]) -> int:
-        until = asyncio.get_running_loop().time() + self.pace.lease.total_seconds()
+        until = _time() + self.pace.lease.total_seconds()
         leases = await self.deliveries.claim(wanted, worker=self.worker, lease=self.pace.lease)
-        if leases and self._stopping:
+        if leases and self._leave_by < inf:
             await self.deliveries.release(leases)
             return 0
         if not leases:
             return 0
         begun = await self.deliveries.begin(leases, self.switchboard.gate())
-        for one in begun:
-            self._start(one, until)
+        if _time() >= self._leave_by:
+            until = -inf  # there is no time left for any call: what was begun is said to be unsent
+        for batch in self.switchboard.calls(begun):
+            self._start(batch, until)
         return len(begun)
 
-    def _start(self, begun: Begun, until: float) -> None:
-        self.switchboard.started(begun)
-        task = asyncio.create_task(self._call(begun, until), name=f"call-{begun.delivery.key.event_key}")
+    def _start(self, batch: Sequence[Begun], until: float) -> None:
+        self.switchboard.started(batch)
+        task = asyncio.create_task(self._call(batch, until), name=f"call-{batch[0].delivery.key.event_key}")
         self._calls.add(task)
         task.add_done_callback(self._ended)
 
@@ -140,28 +146,16 @@ class Dispatch:
         self._calls.discard(task)
         self._wake.set()
 
-    async def _call(self, begun: Begun, until: float) -> None:
-        self._types[begun.delivery.key] = begun.notification.type
-        called = await self.caller.call(self.switchboard.lanes[begun.delivery.channel], begun, until=until)
-        self.switchboard.ended(begun, called)
-        self._answers.append(called.answer)
+    async def _call(self, batch: Sequence[Begun], until: float) -> None:
+        self._types |= {begun.delivery.key: begun.notification.type for begun in batch}
+        called = await self.caller.call(self.switchboard.lanes[batch[0].delivery.channel], batch, until=until)
+        self.switchboard.ended(batch, called)
+        self._answers += (one.answer for one in called)
         self._answered.set()
 
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
-        """A task that writes answers as they come; on leaving, the last of them are written too."""
-        writer = asyncio.create_task(self._write_all(), name="dispatch-writer")
-        try:
-            yield
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.pace.farewell):
-                    await self._write_out()
-
     async def _write_all(self) -> None:
-        while True:
+        """Write answers as they come, until there will be no more."""
+        while not self._over:
             await self._answered.wait()
             if len(self._answers) < self.pace.batch:
                 await asyncio.sleep(self.pace.linger)
@@ -188,11 +182,34 @@ class Dispatch:
             if state.status is Status.FAILED:
                 self.telemetry.count("deliveries.failed", channel=state.channel, type=type_, reason=state.reason)
 
-    async def _drain(self) -> None:
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=self.pace.grace)
-        for task in list(self._calls):
+    async def _leave(self, writer: asyncio.Task[None]) -> None:
+        """Let what is begun end, or cut it; then write the last answers, and say so if that cannot be done."""
+        self._leave_by = _time() + self.pace.grace
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._leave_by):
+                await self._all_ended()
+        cut = [*self._calls]
+        await asyncio.sleep(0)  # a call that is cancelled before its first step has no answer
+        for task in cut:
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
-        with suppress(PortError):
-            await self.switchboard.tell()
+        try:
+            async with asyncio.timeout_at(self._leave_by + self.pace.farewell):
+                await self._all_ended()
+                self._over = True
+                self._answered.set()
+                await asyncio.wait({writer})
+                with suppress(PortError):
+                    await self.switchboard.tell()
+        except TimeoutError:
+            self.telemetry.log(
+                "error", "dispatch.left_behind", waves=len(self._waves), answers=len(self._answers) + len(self._calls)
+            )
+
+    async def _all_ended(self) -> None:
+        """Wait until nothing is being begun and nothing is on the wire."""
+        while under_way := {*self._waves, *self._calls}:
+            await asyncio.wait(under_way)
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()

@@ -43,6 +43,7 @@ class TypeDocument:
     unsubscribable: bool = False
     hold_older_than: timedelta | None = None
     hold_more_than: int | None = None
+    batch: int | None = None
     required: Conversions = field(factory=lambda: Conversions({}))
     optional: Conversions = field(factory=lambda: Conversions({}))
 

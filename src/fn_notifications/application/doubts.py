@@ -1,7 +1,7 @@
 """What each route's provider can tell us after a call: how long a doubt is left to its report, and when it is asked."""
 
-import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,8 +16,6 @@ from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.remedy import POLLS
 from fn_notifications.domain.routing import doubt_grace
 
-_LOOK_AGAIN: Final = 30.0
-"""Seconds between looks at which providers have begun to report."""
 _SETTLING: Final = timedelta(seconds=30)
 """How long a provider that never reports, but can be asked, gets to list what it just took."""
 
@@ -33,21 +31,13 @@ class Doubts:
     """The routes whose provider can be asked."""
     _reporting: frozenset[str] | None = field(default=None, init=False)
     """None until it could be read: then every provider is taken to report, for waiting is what can be undone."""
-    _looked: float = field(default=float("-inf"), init=False)
 
-    async def look(self, provider: str | None = None) -> None:
-        """See, at most every 30 seconds, which providers report; at all only while it is not known that this one does.
-
-        Never raises: what could not be read is read the next time.
-        """
-        now = asyncio.get_running_loop().time()
-        if self.receipts is None or now - self._looked < _LOOK_AGAIN or provider in (self._reporting or ()):
+    async def look(self) -> None:
+        """See which providers report. Never raises: what could not be read is read the next time."""
+        if self.receipts is None:
             return
-        self._looked = now
-        try:
+        with suppress(PortError):
             self._reporting = await self.receipts.reporting()
-        except PortError:
-            self._looked = float("-inf")
 
     def grace(self, delivery: Delivery, *, now: datetime) -> timedelta:
         """How long a report may clear up a doubt about the last attempt: none from a provider that never reported."""

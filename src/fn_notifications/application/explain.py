@@ -1,13 +1,16 @@
-"""The answer to "why (not)?": everything that decided about a notification, in order, as sentences. Reads only."""
+"""The answer to "why (not)?": everything that decided about a notification, in order, as sentences. Reads only.
+
+What was said stays said: a step that was told once is told again in the same words, whatever came after it.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fn_notifications.application.changes import LATE
-from fn_notifications.application.ports.history import Change, Story
+from fn_notifications.application.ports.history import Change, Overruled, Story
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.delivery import Delivery
@@ -56,14 +59,23 @@ def explain(story: Story, waits: Sequence[str] = ()) -> Explanation:
         notification_type=notification.type,
         user_id=notification.user.user_id,
         status=notification.status,
-        summary=tuple(summary(delivery) for delivery in notification.deliveries),
+        summary=tuple(_standing(delivery, story) for delivery in notification.deliveries),
         waits=tuple(waits),
         steps=tuple(steps),
         repeats=story.repeats,
     )
 
 
-_STEPS: Final = ("decided", "attempt", "report", "result", "changed")
+def placed(story: Story) -> Sequence[Delivery]:
+    """The deliveries that somebody will come back for, each due when its place in the queue says."""
+    return [
+        evolve(one, due_at=story.queue[one.key.no] if one.due_at else None)
+        for one in story.notification.deliveries
+        if one.key.no in story.queue
+    ]
+
+
+_STEPS: Final = ("decided", "attempt", "result", "report", "changed")
 _REPORTS: Final[Mapping[str, int]] = {kind: rank for rank, kind in enumerate(ReceiptKind)}
 """Steps, and reports, of one instant as they follow from each other: accepted comes first, then delivered."""
 
@@ -80,22 +92,35 @@ def sentence(decision: Decision) -> str:
             return f"{decision.channel}: do not send{why}"
 
 
-def summary(delivery: Delivery) -> str:
-    """Where a delivery stands and why, in one sentence."""
+def summary(delivery: Delivery, now: datetime | None = None) -> str:
+    """Where a delivery stands and why, in one sentence. Without `now` it leaves open whether its next time has come."""
+    return f"{_state(delivery)}{_when(delivery, now)}"
+
+
+def _standing(delivery: Delivery, story: Story) -> str:
+    if delivery.queued and delivery.key.no not in story.queue:
+        return f"{_state(delivery)}, but it has lost its place in the queue: nobody comes back for it"
+    (delivery,) = [one for one in placed(story) if one.key == delivery.key] or [delivery]
+    return summary(delivery, story.read_at)
+
+
+def _state(delivery: Delivery) -> str:
     status = (delivery.status or Status.PENDING).replace("_", " ")
     why = f": {SENTENCES[Reason(delivery.reason)]}" if delivery.reason else ""
     code = next((one.code for one in reversed(delivery.attempts) if one.code), None)
     told = code and delivery.status is Status.FAILED and delivery.reason is not Reason.OPERATOR
     said = f" (the provider said {code})" if told else ""
-    return f"{delivery.channel}: {status}{why}{said}{_when(delivery)}"
+    return f"{delivery.channel}: {status}{why}{said}"
 
 
-def _when(delivery: Delivery) -> str:
+def _when(delivery: Delivery, now: datetime | None) -> str:
     if delivery.due_at is None:
         return ""
     if delivery.status is Status.IN_DOUBT and delivery.due_at == delivery.expires_at:
         resolve = f"fn-notifications resolve {delivery.key.event_key}"
         return f", for an operator to decide ({resolve}), unconfirmed from {_clock(delivery.due_at)} on"
+    if now and delivery.due_at <= now:
+        return f", due since {_clock(delivery.due_at)}"
     return f", to be looked at again {_clock(delivery.due_at)}"
 
 
@@ -120,8 +145,9 @@ def _steps(story: Story) -> Iterator[Step]:
         )
     for delivery in notification.deliveries:
         for attempt in delivery.attempts:
-            reports = [_after_its_attempt(one, delivery) for no, one in story.receipts if no == delivery.key.no]
-            yield from _attempt(delivery, attempt, reports)
+            place = (delivery.key.no, attempt.no)
+            mine = [one for one in story.overruled if (one.delivery_no, one.attempt_no) == place]
+            yield from _attempt(delivery, attempt, mine)
     for no, receipt in story.receipts:
         code = f" ({receipt.code})" if receipt.code else ""
         yield Step(
@@ -152,7 +178,7 @@ def _after_its_attempt(receipt: Receipt, delivery: Delivery) -> datetime:
     return max([receipt.at, *started])
 
 
-def _attempt(delivery: Delivery, attempt: Attempt, reports: Sequence[datetime]) -> Iterator[Step]:
+def _attempt(delivery: Delivery, attempt: Attempt, overruled: Sequence[Overruled]) -> Iterator[Step]:
     yield Step(
         at=attempt.started_at,
         channel=delivery.channel,
@@ -160,16 +186,34 @@ def _attempt(delivery: Delivery, attempt: Attempt, reports: Sequence[datetime]) 
         code=attempt.route,
         text=f"attempt {attempt.no} by {attempt.route}, allowed under consent epoch {attempt.epoch}",
     )
+    for at, evidence, code in _results(attempt, overruled):
+        said = f" ({code})" if code else ""
+        yield Step(
+            at=at,
+            channel=delivery.channel,
+            what="result",
+            code=evidence.name.lower(),
+            text=f"attempt {attempt.no}: {_EVIDENCE[evidence]}{said}",
+        )
+
+
+def _results(attempt: Attempt, overruled: Sequence[Overruled]) -> Iterator[tuple[datetime, Evidence, str | None]]:
+    """What became known of an attempt, and when.
+
+    Once it is known that the provider took it, that is what was known: what became of it is for reports to say, which
+    are steps of their own.
+    """
     if attempt.answered_at is None:
         return
-    code = f" ({attempt.code})" if attempt.code else ""
-    yield Step(
-        at=max([attempt.answered_at, *reports]),
-        channel=delivery.channel,
-        what="result",
-        code=attempt.evidence.name.lower(),
-        text=f"attempt {attempt.no}: {_EVIDENCE[attempt.evidence]}{code}",
-    )
+    since = [attempt.answered_at, *(one.until for one in overruled)]
+    known = [*((one.evidence, one.code) for one in overruled), (attempt.evidence, attempt.code)]
+    taken = False
+    for at, (evidence, code) in zip(since, known, strict=True):
+        if evidence > Evidence.ACCEPTED and not taken:
+            yield at, Evidence.ACCEPTED, None
+        else:
+            yield at, evidence, code
+        taken = evidence >= Evidence.ACCEPTED
 
 
 _EVIDENCE = {

@@ -76,6 +76,7 @@ def _type(name: str, type_: d.TypeDocument, variables: Mapping[str, Convert], mo
         unsubscribable=type_.unsubscribable,
         hold_older_than=type_.hold_older_than,
         hold_more_than=type_.hold_more_than if type_.hold_more_than is not None else most,
+        batch=type_.batch,
     )
 
 

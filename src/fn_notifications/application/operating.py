@@ -1,5 +1,7 @@
 """What an operator does to the whole: the stop button, what it stopped, and which way things go."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -8,8 +10,9 @@ from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.routes import Routes, Seen
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.commands import Cancel
+from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import Reason
-from fn_notifications.domain.routes import HoldKind
+from fn_notifications.domain.routes import Hold, HoldKind
 
 
 @frozen(kw_only=True)
@@ -27,16 +30,22 @@ class Operating:
         """Holds and routes as they stand."""
         return await self.routes.board()
 
-    async def pause(self, kind: HoldKind, name: str, reason: str) -> bool:
-        """Hold back a type, channel, route or everything; see `Routes.hold`."""
-        held = await self.routes.hold(kind, name, reason=reason, by=self.by)
+    async def pause(self, kind: HoldKind, name: str, reason: str) -> Hold | None:
+        """Hold back a type, channel, route or everything; see `Routes.hold`. What held it already stays, with its own
+        reason, and is returned.
+        """
+        while not await self.routes.hold(kind, name, reason=reason, by=self.by):
+            holds = (await self.routes.board()).board.holds
+            if before := next((hold for hold in holds if (hold.kind, hold.name) == (kind, name)), None):
+                return before
         self.telemetry.log("warning", "operator.pause", kind=kind, name=name, why=reason, by=self.by)
-        return held
+        return None
 
     async def resume(self, kind: HoldKind, name: str) -> bool:
         """End a hold; see `Routes.release`."""
         released = await self.routes.release(kind, name)
-        self.telemetry.log("warning", "operator.resume", kind=kind, name=name, by=self.by)
+        if released or kind is HoldKind.ROUTE:  # which is tried again at once, held or not
+            self.telemetry.log("warning", "operator.resume", kind=kind, name=name, by=self.by)
         return released
 
     async def pin(self, route: str, span: timedelta, reason: str) -> datetime:
@@ -48,21 +57,24 @@ class Operating:
     async def unpin(self, route: str) -> bool:
         """End a pin."""
         unpinned = await self.routes.unpin(route)
-        self.telemetry.log("warning", "operator.unpin", what=route, by=self.by)
+        if unpinned:
+            self.telemetry.log("warning", "operator.unpin", what=route, by=self.by)
         return unpinned
 
-    async def cancel(self, type_: str, before: datetime, reason: str) -> int:
-        """Cancel what is still pending of a type and was planned before a time. Returns how many deliveries.
+    async def cancel(self, type_: str, before: datetime, reason: str) -> Mapping[Status, int]:
+        """Cancel what is still pending of a type and was planned before a time. Returns how many deliveries now stand
+        as what: `unconfirmed`, instead of `cancelled`, is one of which an earlier attempt may have arrived.
 
         Page by page, each its own transaction: after a crash, the same again cancels the rest. What is on the wire or
-        in doubt is left alone.
+        in doubt is left alone. Raises InvalidValue for a reason that is not one short line.
         """
+        command = Cancel(reason=Reason.OPERATOR, note=reason, by=self.by)
         self.telemetry.log("warning", "operator.cancel", type=type_, before=before.isoformat(), why=reason, by=self.by)
-        cancelled, page = 0, await self.deliveries.waiting(self.tenant, type_, before)
+        ended, page = Counter[Status](), await self.deliveries.waiting(self.tenant, type_, before)
         while True:
             if page.keys:
-                changed = await self.deliveries.change(page.keys, lambda *_: Cancel(reason=Reason.OPERATOR))
-                cancelled += len(changed)
+                changed = await self.deliveries.change(page.keys, lambda *_: command)
+                ended.update(one.status for one in changed if one.status)
             if page.next is None:
-                return cancelled
+                return ended
             page = await self.deliveries.waiting(self.tenant, type_, before, after=page.next)

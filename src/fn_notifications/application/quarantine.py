@@ -27,9 +27,9 @@ class Custody:
         """What is held, the oldest event first."""
         return await self.quarantine.held(self.intake.tenant, wanted, limit)
 
-    async def tally(self) -> Sequence[Tally]:
-        """What became of all that was ever held."""
-        return await self.quarantine.tally(self.intake.tenant)
+    async def tally(self, wanted: Wanted) -> Sequence[Tally]:
+        """What became of all of it that was ever held."""
+        return await self.quarantine.tally(self.intake.tenant, wanted)
 
     async def release(self, wanted: Wanted) -> Mapping[EventOutcome, int]:
         """Take in what is held as if it came now, oldest first. Returns how many became what.

@@ -9,15 +9,16 @@ from uuid import UUID
 from attrs import field, frozen
 
 from fn_notifications.application.errors import Conflict
-from fn_notifications.application.explain import Explanation, explain, sentence
+from fn_notifications.application.explain import Explanation, explain, placed, sentence
 from fn_notifications.application.intake import Intake
 from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.events import Record
-from fn_notifications.application.ports.history import Doubtful, History
+from fn_notifications.application.ports.history import Doubtful, History, Story
 from fn_notifications.application.ports.intake import DeadEvent, EventOutcome, Hold, Original, Position
 from fn_notifications.application.ports.people import People
 from fn_notifications.application.ports.routes import Routes
 from fn_notifications.application.preferences import PreferencesFormat
+from fn_notifications.application.rulings import count_ruling
 from fn_notifications.application.translate import Envelope
 from fn_notifications.application.understand import Understood, understand
 from fn_notifications.application.waiting import waits
@@ -184,20 +185,21 @@ class Notifications:
     async def explain(self, notification_id: UUID) -> Explanation | None:
         """Why it is where it is; None when there is no such notification."""
         story = await self.history.story(self.intake.tenant, notification_id)
-        return explain(story, await self._waits(story.notification)) if story else None
+        return explain(story, await self._waits(story)) if story else None
 
-    async def _waits(self, notification: Notification) -> Sequence[str]:
-        if all(delivery.status is not Status.PENDING for delivery in notification.deliveries):
+    async def _waits(self, story: Story) -> Sequence[str]:
+        pending = [delivery for delivery in placed(story) if delivery.status is Status.PENDING]
+        if not pending:
             return ()
-        seen, user = await self.routes.board(), notification.user
+        seen, user = await self.routes.board(), story.notification.user
         contacts = (await self.people.load([user])).of(user).person.contacts
         return [
             f"{delivery.channel}: {sentence}"
-            for delivery in notification.deliveries
+            for delivery in pending
             for point in [contacts.get(delivery.channel)]
             for sentence in waits(
                 delivery,
-                notification.type,
+                story.notification.type,
                 self.lanes.get(delivery.channel, ()),
                 destination(point.address) if point else None,
                 seen,
@@ -213,15 +215,24 @@ class Notifications:
         return await self.deliveries.change(keys, lambda *_: Cancel())
 
     async def resolve(
-        self, notification_id: UUID, ruling: Ruling, note: str, *, no: int | None = None, channel: Channel | None = None
+        self,
+        notification_id: UUID,
+        ruling: Ruling,
+        note: str,
+        *,
+        by: str = "",
+        no: int | None = None,
+        channel: Channel | None = None,
     ) -> Delivery | None:
         """Decide about a delivery in doubt, named by its number or channel; None when there is none.
+
+        `note` says why, `by` who decided; both are kept with it.
 
         With `resend` one more attempt starts if the rules, run again, still allow it; that goes for a delivery whose
         every try was refused, too. Raises IllegalTransition when there is nothing to decide (any more), and
         InvalidValue for a note that is not one short line.
         """
-        command = Resolve(ruling=ruling, note=note)
+        command = Resolve(ruling=ruling, note=note, by=by)
         story = await self.history.story(self.intake.tenant, notification_id)
         deliveries = story.notification.deliveries if story else ()
         named = [one for one in deliveries if one.key.no == no or one.channel == channel]
@@ -230,9 +241,7 @@ class Notifications:
         (resolved,) = await self.deliveries.change([named[0].key], lambda *_: command) or (None,)
         if resolved is None:
             raise IllegalTransition(f"delivery {named[0].key.event_key} is on the wire")
-        self.intake.telemetry.count("doubts.resolved", by="operator")
-        if resolved.status is Status.PENDING and resolved.doubtful:
-            self.intake.telemetry.count("duplicates.possible", channel=resolved.channel)
+        count_ruling(self.intake.telemetry, resolved)
         return resolved
 
     async def in_doubt(self, limit: int, *, held: bool = True) -> Sequence[Doubtful]:

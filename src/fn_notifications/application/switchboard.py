@@ -2,12 +2,16 @@
 
 A route's slots are its own, so a provider that hangs holds up nobody else. What a call says about its way is told to
 all processes before the next wave is claimed; a lane is claimed for only while a call of it could go somewhere.
+
+Where a call carries several messages, a wave asks for as many to each free slot as the last one brought together: a
+flood fills its calls within a few waves, and nothing is begun that has no slot to go by.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import ceil, inf
 from typing import Final
 
 from attrs import define, evolve, field
@@ -19,10 +23,11 @@ from fn_notifications.application.ports.deliveries import Begun, Candidate, Gate
 from fn_notifications.application.ports.routes import Routes, Seen
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.address import Channel, destination
+from fn_notifications.domain.batches import batch_size
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.domain.commands import Begin
 from fn_notifications.domain.decision import Decision, Verdict
-from fn_notifications.domain.delivery import DeliveryKey
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.failover import next_route
 from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.outcome import Scope
@@ -39,6 +44,9 @@ _SLICE: Final = 0.05
 """Seconds between two requests for permits."""
 _SOON: Final = timedelta(seconds=1)
 """When a delivery whose route is merely busy looks again."""
+
+Way = tuple[str, int]
+"""A route, and how many messages may share a call by it."""
 
 
 @define(kw_only=True)
@@ -62,7 +70,9 @@ class Switchboard:
     _permits: dict[str, tuple[int, float]] = field(factory=dict, init=False)
     """Permits left by route, and when they were given."""
     _calls: dict[str, dict[DeliveryKey, float]] = field(factory=dict, init=False)
-    """What is on the wire by each route, and since when, the oldest first."""
+    """The calls on the wire by each route, each under its first delivery, and since when, the oldest first."""
+    _together: dict[str, float] = field(factory=dict, init=False)
+    """How many messages shared a call by each route in the last wave, on average."""
     _words: list[Word] = field(factory=list, init=False)
 
     @property
@@ -82,10 +92,10 @@ class Switchboard:
         wanted: dict[Channel, int] = {}
         left = self.total_slots - sum(map(len, self._calls.values()))
         for channel, lane in self.lanes.items():
-            amount = min(self._room_of_lane(lane, now), left)
-            if amount > 0:
-                wanted[channel] = amount
-                left -= amount
+            calls, messages = self._room_of_lane(lane, now, left)
+            if messages > 0:
+                wanted[channel] = messages
+                left -= calls
         return wanted
 
     async def tell(self) -> None:
@@ -107,43 +117,61 @@ class Switchboard:
 
         It may be asked about one delivery several times, when the transaction is run anew: the last answer counts.
         """
-        chosen: dict[DeliveryKey, str] = {}
-        taken = Counter[str]()
+        chosen: dict[DeliveryKey, Way] = {}
+        taken = Counter[Way]()
 
         def begin(candidate: Candidate, now: datetime) -> Begin:
             key = candidate.delivery.key
-            taken[chosen.pop(key, "")] -= 1
-            decision, route = self._decide(candidate, now, taken)
-            chosen[key] = route
-            taken[route] += 1
+            taken[chosen.pop(key, _NOWHERE)] -= 1
+            decision, way = self._decide(candidate, now, taken)
+            chosen[key] = way
+            taken[way] += 1
             self._seen = Seen(now=now, board=candidate.board)
             point = candidate.person.contacts.get(candidate.delivery.channel)
             return Begin(
                 gate=decision,
                 attempt_id=attempt_id(key.notification_id, key.no, len(candidate.delivery.attempts) + 1),
-                route=route,
+                route=way[0],
                 epoch=point.epoch if point else 0,
             )
 
         return begin
 
-    def started(self, begun: Begun) -> None:
+    def calls(self, begun: Sequence[Begun]) -> Sequence[Sequence[Begun]]:
+        """A wave sorted into calls, in its order: what goes the same way goes together, as far as it may."""
+        ways: dict[Way, list[Begun]] = {}
+        for one in begun:
+            route = one.delivery.attempts[-1].route
+            ways.setdefault((route, self._batch(one.notification.type, one.delivery, route)), []).append(one)
+        calls = Counter[str]()
+        messages = Counter[str]()
+        for (route, size), each in ways.items():
+            calls[route] += ceil(len(each) / size)
+            messages[route] += len(each)
+        self._together |= {route: messages[route] / calls[route] for route in calls}
+        return [each[n : n + size] for (_, size), each in ways.items() for n in range(0, len(each), size)]
+
+    def started(self, batch: Sequence[Begun]) -> None:
         """A call goes out."""
-        attempt = begun.delivery.attempts[-1]
-        route, seen = attempt.route, self._seen
-        if seen:
-            board = seen.board.probed(route, _country(begun), attempt.started_at)
-            self._seen = evolve(seen, board=board)
-        self._calls.setdefault(route, {})[begun.delivery.key] = _time()
+        route, key = batch[0].delivery.attempts[-1].route, batch[0].delivery.key
+        for begun in batch:
+            if seen := self._seen:
+                board = seen.board.probed(route, _country(begun), begun.delivery.attempts[-1].started_at)
+                self._seen = evolve(seen, board=board)
+        self._calls.setdefault(route, {})[key] = _time()
         if route in self._permits:
             amount, given = self._permits[route]
-            self._permits[route] = (max(amount - 1, 0), given)
+            self._permits[route] = (max(amount - len(batch), 0), given)
 
-    def ended(self, begun: Begun, called: Called) -> None:
-        """A call was answered. What it says about its way is told before the next wave, if it is news."""
+    def ended(self, batch: Sequence[Begun], called: Sequence[Called]) -> None:
+        """A call was answered. What it says about its way, once, is told before the next wave if it is news."""
+        self._calls[batch[0].delivery.attempts[-1].route].pop(batch[0].delivery.key, None)
+        words = (self._word(begun, one) for begun, one in zip(batch, called, strict=True))
+        self._words += (news for word in dict.fromkeys(words) if (news := self._news(word)))
+
+    def _word(self, begun: Begun, called: Called) -> Word:
         attempt = begun.delivery.attempts[-1]
-        self._calls[attempt.route].pop(begun.delivery.key, None)
-        word = word_of(
+        return word_of(
             called.outcome,
             route=attempt.route,
             country=_country(begun),
@@ -151,8 +179,6 @@ class Switchboard:
             span=self.circuit.rest(attempt.route),
             asked=called.asked,
         )
-        if news := self._news(word):
-            self._words.append(news)
 
     def _news(self, word: Word) -> Word | None:
         """What of it changes anything for others. Single failures are counted here; too many of them are news."""
@@ -191,33 +217,49 @@ class Switchboard:
             for lane in self.lanes.values()
             if lane.rate
             for route in lane.routes
-            if route not in self._permits and (room := self._room(lane, route)) > 0
+            if route not in self._permits and (room := self._messages(route, self._room(lane, route))) > 0
         }
         rates = {route: lane.rate for lane in self.lanes.values() if lane.rate for route in lane.routes}
         if wanted:
             given = await self.routes.permits(wanted, {route: rates[route] for route in wanted})
             self._permits |= {route: (amount, time) for route, amount in given.items()}
 
-    def _room_of_lane(self, lane: Lane, now: datetime) -> int:
-        """By the route that would be taken first; what it has no room for waits for it, and does not go to the next."""
+    def _room_of_lane(self, lane: Lane, now: datetime, left: int) -> tuple[int, int]:
+        """Of `left` calls those it has room for, and the messages these would carry.
+
+        By the route that would be taken first; what it has no room for waits for it, and does not go to the next.
+        """
         if self.board.held_by(channel=lane.channel):
-            return 0
+            return 0, 0
         probes = 0
         for route in self.board.ordered(lane.routes, now):
             passage = self.board.passage(route, None, now)
             if passage is Passage.SHUT or self._hangs(lane, route):
                 continue
-            room = self._room_with_permits(lane, route)
+            room = min(self._room(lane, route), left - probes)
+            messages = int(min(self._messages(route, room), self._permitted(lane, route)))
             if passage is Passage.OPEN:
-                return probes + room
-            probes += min(room, 1)
-        return probes
+                return probes + min(room, messages), probes + messages
+            probes += min(messages, 1)
+        return probes, probes
 
-    def _room_with_permits(self, lane: Lane, route: str, taken: int = 0) -> int:
-        room = self._room(lane, route)
-        if lane.rate:
-            room = min(room, self._permits.get(route, (0, 0.0))[0])
-        return room - taken
+    def _messages(self, route: str, calls: int) -> int:
+        return int(calls * self._together.get(route, 1))
+
+    def _permitted(self, lane: Lane, route: str) -> float:
+        return self._permits.get(route, (0, 0.0))[0] if lane.rate else inf
+
+    def _batch(self, name: str, delivery: Delivery, route: str) -> int:
+        type_ = self.catalogue.types.get(name)
+        return batch_size(type_, delivery, self.lanes[delivery.channel].batch(route)) if type_ else 1
+
+    def _fits(self, lane: Lane, way: Way, taken: Mapping[Way, int]) -> bool:
+        """Whether one more may go a way, beside what this wave has begun already."""
+        route = way[0]
+        begun = {other: amount for other, amount in taken.items() if other[0] == route}
+        begun[way] = begun.get(way, 0) + 1
+        calls = sum(ceil(amount / size) for (_, size), amount in begun.items())
+        return calls <= self._room(lane, route) and sum(begun.values()) <= self._permitted(lane, route)
 
     def _room(self, lane: Lane, route: str) -> int:
         return self._slots(lane) - len(self._calls.get(route, ()))
@@ -230,14 +272,14 @@ class Switchboard:
         starts = self._calls.get(route, {}).values()
         return len(starts) >= self._slots(lane) and _time() - next(reversed(starts)) >= self.stall
 
-    def _decide(self, candidate: Candidate, now: datetime, taken: Mapping[str, int]) -> tuple[Decision, str]:
+    def _decide(self, candidate: Candidate, now: datetime, taken: Mapping[Way, int]) -> tuple[Decision, Way]:
         delivery, board = candidate.delivery, candidate.board
         hold = board.held_by(type_=candidate.notification.type, channel=delivery.channel)
         if hold and now < delivery.expires_at:
-            return Decision.defer(delivery.channel, Reason.HELD, hold.look_again(now)), ""
+            return Decision.defer(delivery.channel, Reason.HELD, hold.look_again(now)), _NOWHERE
         type_ = self.catalogue.types.get(candidate.notification.type)
         if type_ is None:
-            return Decision.skip(delivery.channel, Reason.UNKNOWN_TYPE), ""
+            return Decision.skip(delivery.channel, Reason.UNKNOWN_TYPE), _NOWHERE
         decision = gate(
             type_,
             delivery.channel,
@@ -249,10 +291,10 @@ class Switchboard:
             explicit=candidate.notification.explicit,
         )
         if decision.verdict is not Verdict.SEND:
-            return decision, ""
+            return decision, _NOWHERE
         lane = self.lanes.get(delivery.channel)
         if lane is None:
-            return self._wait(delivery.channel, now, now), ""
+            return self._wait(delivery.channel, now, now), _NOWHERE
         country = destination(candidate.person.contacts[delivery.channel].address)
         routes = board.ordered(lane.routes, now)
 
@@ -263,10 +305,11 @@ class Switchboard:
         if route is None:
             shut = [stop for one in routes if (stop := board.blocking(one, country, now))]
             free = min((stop.free_at(now) for stop in shut), default=now)
-            return self._wait(delivery.channel, now, free), ""
-        if self._room_with_permits(lane, route, taken.get(route, 0)) <= 0:
-            return Decision.defer(delivery.channel, Reason.LANE_WAITS, now + _SOON), ""
-        return decision, route
+            return self._wait(delivery.channel, now, free), _NOWHERE
+        way = (route, batch_size(type_, delivery, lane.batch(route)))
+        if not self._fits(lane, way, taken):
+            return Decision.defer(delivery.channel, Reason.LANE_WAITS, now + _SOON), _NOWHERE
+        return decision, way
 
     def _wait(self, channel: Channel, now: datetime, free: datetime) -> Decision:
         """Until something may go again; spread, or all would come back at once."""
@@ -288,6 +331,7 @@ class Switchboard:
         )
 
 
+_NOWHERE: Final = ("", 1)
 _EVENTS: Final = {Scope.ACCOUNT: "account", Scope.ROUTE: "route", Scope.DESTINATION: "country"}
 
 

@@ -1,5 +1,5 @@
-"""What nobody else would come back for: dead leases with a call on the wire, doubts whose grace is over, and what a
-provider took and never reported on.
+"""What nobody else would come back for: dead leases with a call on the wire, doubts whose grace is over, what a
+provider took and never reported on, and what waited, for whatever reason, until its time was over.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.lookup import UNANSWERED, Knowledge, Known
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.catalogue import InDoubt, Policy
-from fn_notifications.domain.commands import Ask, Command, Report, Rescue, Settle
+from fn_notifications.domain.commands import Ask, Command, Expire, Report, Rescue, Settle, Wait
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.events import Attempt, Finding
 from fn_notifications.domain.lifecycle import Status
@@ -31,7 +31,7 @@ _NOTHING_HEARD: Final[Heard] = MappingProxyType({})
 
 @frozen(kw_only=True)
 class Upkeep:
-    """Rescues, asks and settles."""
+    """Rescues, asks, settles and expires."""
 
     deliveries: Deliveries
     catalogue: Catalogue
@@ -44,6 +44,17 @@ class Upkeep:
 
     async def once(self) -> int:
         """One round. Returns how many deliveries changed."""
+        return await self._expire() + await self._attend()
+
+    async def _expire(self) -> int:
+        """End what is too late to be sent, though nobody may claim it: its lane is held, say, or every route shut."""
+        outlived = await self.deliveries.outlived(self.batch)
+        expired = await self.deliveries.change(outlived, lambda *_: Expire()) if outlived else ()
+        for delivery in expired:
+            self.telemetry.count("deliveries.upkept", channel=delivery.channel, status=delivery.status)
+        return len(expired)
+
+    async def _attend(self) -> int:
         overdue = await self.deliveries.overdue(self.batch)
         if not overdue:
             return 0
@@ -66,7 +77,7 @@ class Upkeep:
         self, notification: Notification, delivery: Delivery, now: datetime, heard: Heard = _NOTHING_HEARD
     ) -> Command | None:
         """What an overdue delivery needs, looked at under lock; nothing when somebody else was here first."""
-        if delivery.status is Status.SENDING:
+        if delivery.calling:
             return Rescue(grace=self.doubts.grace(delivery, now=now))
         if delivery.due_at is None or delivery.due_at > now:
             return None
@@ -92,7 +103,9 @@ class Upkeep:
         return Report(finding=finding, reason=reason, ask_after=self.doubts.ask_after(attempt.route))
 
     def _settle(self, notification: Notification, delivery: Delivery, answers: Answers, now: datetime) -> Command:
-        """What the type says, unless the provider could not be asked and still may be."""
+        """What the type says, unless a report may still come, or the provider could not be asked and still may be."""
+        if now < (grace_over := self._grace_over(delivery, delivery.attempts[-1])):
+            return Wait(grace_over)
         for attempt, told in answers:
             wait = self._patience(delivery, attempt, now) if told.known is Known.UNANSWERED else None
             if wait and now < delivery.expires_at:
@@ -103,9 +116,13 @@ class Upkeep:
         return Settle(remedy=chosen, asked=asked[-1] if asked else None)
 
     def _patience(self, delivery: Delivery, attempt: Attempt, now: datetime) -> timedelta | None:
-        doubted_at = attempt.answered_at or attempt.started_at
-        settled_at = doubted_at + self.doubts.grace(delivery, now=doubted_at)
+        settled_at = self._grace_over(delivery, attempt)
         return wait_for_answer(now - settled_at, delivery.expires_at - settled_at)
+
+    def _grace_over(self, delivery: Delivery, attempt: Attempt) -> datetime:
+        """By who is known to report now: that may be later than was thought when the doubt arose."""
+        doubted_at = attempt.answered_at or attempt.started_at
+        return doubted_at + self.doubts.grace(delivery, now=doubted_at)
 
     def _count(self, before: Status | None, command: Command, after: Delivery) -> None:
         self.telemetry.count("deliveries.upkept", channel=after.channel, status=after.status)

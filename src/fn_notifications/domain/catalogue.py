@@ -63,6 +63,9 @@ class NotificationType:
     """Between an event and its publication; an older one is held in quarantine. None: a quarter of `ttl`."""
     hold_more_than: int | None = None
     """Within an hour to one person; what is beyond is held in quarantine. None, or urgent: no such limit."""
+    batch: int | None = None
+    """How many messages of it may share a call, where the route takes as many. None: one when it is urgent or leaves
+    its doubts to people, for a call without an answer is a doubt about each of them; otherwise the route's number."""
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """What may be asked of a delivery, in the imperative. All times and chances are arguments."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -71,9 +71,16 @@ class Ask:
 
 @frozen(kw_only=True)
 class Rescue:
-    """The worker that held this is gone: what it had on the wire is in doubt."""
+    """The worker that held this is gone: what it had on the wire is in doubt, whatever other attempts came to."""
 
     grace: timedelta
+
+
+@frozen
+class Wait:
+    """Leave a doubt alone until then: its account began to report after the doubt arose, and may yet tell of it."""
+
+    until: datetime
 
 
 class Remedy(StrEnum):
@@ -95,9 +102,19 @@ class Settle:
 NOTE_LENGTH: Final = 200
 
 
-def _plain(_: object, __: object, text: str) -> None:
-    if not text.strip() or len(text) > NOTE_LENGTH or not text.isprintable():
-        raise InvalidValue(f"a reason is one line of 1 to {NOTE_LENGTH} printable characters")
+def _line(_: object, __: object, text: str) -> None:
+    if len(text) > NOTE_LENGTH or not text.isprintable():
+        raise InvalidValue(f"a reason, like a name, is one line of at most {NOTE_LENGTH} printable characters")
+
+
+def _given(_: object, __: object, text: str) -> None:
+    if not text.strip():
+        raise InvalidValue("a reason is needed")
+
+
+@frozen
+class Expire:
+    """End it if its time to live passed before anything of it went out."""
 
 
 @frozen(kw_only=True)
@@ -105,14 +122,18 @@ class Resolve:
     """Do what an operator decided. Raises InvalidValue when `note`, their reason, is not one line of printable text."""
 
     ruling: Ruling
-    note: str = field(validator=_plain)
+    note: str = field(validator=[_line, _given])
+    by: str = field(default="", validator=_line)
+    """Who decided, where that is known."""
 
 
 @frozen(kw_only=True)
 class Cancel:
-    """Stop it, if it was not sent yet."""
+    """Stop it, if it was not sent yet. `note` and `by` as in `Resolve`, where anybody gave them."""
 
     reason: Reason = Reason.CANCELLED
+    note: str = field(default="", validator=_line)
+    by: str = field(default="", validator=_line)
 
 
-Command = Plan | Begin | Record | Report | Ask | Rescue | Settle | Resolve | Cancel
+Command = Plan | Begin | Record | Report | Ask | Rescue | Wait | Settle | Expire | Resolve | Cancel

@@ -40,12 +40,16 @@ def decide(state: Delivery, command: c.Command, now: datetime) -> tuple[Event, .
             return _ask(state, command, now)
         case c.Rescue():
             return _rescue(state, command, now)
+        case c.Wait():
+            return _wait(state, command.until, now)
         case c.Settle():
             return _settle(state, command, now)
+        case c.Expire():
+            return _end(state, e.Expired(at=now), now) if now >= state.expires_at else ()
         case c.Resolve():
             return _resolve(state, command, now)
         case c.Cancel():
-            return _end(state, e.Cancelled(at=now, reason=command.reason), now)
+            return _end(state, e.Cancelled(at=now, reason=command.reason, note=command.note, by=command.by), now)
         case _:
             assert_never(command)
 
@@ -90,10 +94,15 @@ def _end(state: Delivery, end: e.Cancelled | e.Skipped | e.Expired, now: datetim
     """End what is still pending. With an attempt in doubt nobody may claim that nothing was sent."""
     if state.status is not Status.PENDING:
         return ()
-    if state.doubtful:
-        reason = Reason.EXPIRED if isinstance(end, e.Expired) else end.reason
-        return (e.Unconfirmed(at=now, reason=reason),)
-    return (end,)
+    if not state.doubtful:
+        return (end,)
+    match end:
+        case e.Cancelled():
+            return (e.Unconfirmed(at=now, reason=end.reason, note=end.note, by=end.by),)
+        case e.Skipped():
+            return (e.Unconfirmed(at=now, reason=end.reason),)
+        case e.Expired():
+            return (e.Unconfirmed(at=now, reason=Reason.EXPIRED),)
 
 
 _FAILURE: Final = {
@@ -118,10 +127,10 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
     if _rests_on(state, finding):
         if outcome.kind is OutcomeKind.IN_DOUBT:
             return (e.Doubted(at=now, finding=finding, until=_within(state, now + command.grace)),)
-        spent, waits = state.spent + outcome.spends, state.waits + (not outcome.spends)
+        spent, waits = state.spent + outcome.spends, state.waits + outcome.waits
         delay = command.retry.delay(spent, outcome, command.chance, waits=waits)
         if delay is not None:
-            reason = Reason.RETRY if outcome.spends else Reason.LANE_WAITS
+            reason = Reason.LANE_WAITS if outcome.waits else Reason.RETRY
             return (e.Retried(at=now, finding=finding, until=_within(state, now + delay), reason=reason),)
     special = Reason.OPTED_OUT if outcome.kind is OutcomeKind.OPTED_OUT else None
     return _learn(state, finding, now, special, command.ask_after)
@@ -169,7 +178,7 @@ def _learn(
 
 
 def _rescue(state: Delivery, command: c.Rescue, now: datetime) -> tuple[Event, ...]:
-    if state.status is not Status.SENDING:
+    if not state.calling:
         return ()
     finding = Finding(no=len(state.attempts), evidence=Evidence.IN_DOUBT, at=now, code="worker_lost")
     if not _rests_on(state, finding):
@@ -187,6 +196,13 @@ def _ask(state: Delivery, command: c.Ask, now: datetime) -> tuple[Event, ...]:
         return ()
     reason = Reason.NOTHING_NEW if command.answered else Reason.NOT_ANSWERED
     return (e.Asked(at=now, no=state.attempt(command.no).no, reason=reason, until=until),)
+
+
+def _wait(state: Delivery, until: datetime, now: datetime) -> tuple[Event, ...]:
+    until = _within(state, until)
+    if state.status is not Status.IN_DOUBT or until in (now, state.due_at):
+        return ()
+    return (e.Held(at=now, until=until),)
 
 
 def _settle(state: Delivery, command: c.Settle, now: datetime) -> tuple[Event, ...]:
@@ -213,7 +229,7 @@ def _may_go_again(state: Delivery) -> bool:
 
 def _resolve(state: Delivery, command: c.Resolve, now: datetime) -> tuple[Event, ...]:
     """An operator's word is weak evidence: whatever the provider says later overrules it."""
-    said = e.Resolved(at=now, ruling=command.ruling, note=command.note)
+    said = e.Resolved(at=now, ruling=command.ruling, note=command.note, by=command.by)
     if command.ruling is e.Ruling.RESEND:
         _must_be(state, Status.IN_DOUBT, Status.FAILED)
         if now >= state.expires_at or not _may_go_again(state):

@@ -71,6 +71,11 @@ class Attempt:
         """Whether it used up one of the tries (see `Outcome.spends`)."""
         return self.evidence is Evidence.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)
 
+    @property
+    def outvoted(self) -> bool:
+        """Whether it was not sent for the sake of another message in its call."""
+        return self.evidence is Evidence.UNSENT and self.scope is Scope.BATCH
+
     def join(self, finding: "Finding") -> "Attempt":
         """This attempt with a finding merged in. The evidence is the same whatever their order and repetition."""
         known = evolve(self, provider_id=self.provider_id or finding.provider_id, digest=self.digest or finding.digest)
@@ -178,6 +183,7 @@ class Resolved:
     at: datetime
     ruling: Ruling
     note: str
+    by: str = ""
     reason: Reason = Reason.OPERATOR
 
 
@@ -191,7 +197,7 @@ class Resent:
 
 @frozen(kw_only=True)
 class Held:
-    """The doubt waits for an operator, until the delivery expires."""
+    """The doubt waits: for an operator, until the delivery expires; or for a report, which may come after all."""
 
     at: datetime
     until: datetime
@@ -199,18 +205,22 @@ class Held:
 
 @frozen(kw_only=True)
 class Unconfirmed:
-    """An attempt was still in doubt when nothing more could be done."""
+    """An attempt was still in doubt when nothing more could be done; `note` and `by` where somebody stopped it."""
 
     at: datetime
     reason: Reason
+    note: str = ""
+    by: str = ""
 
 
 @frozen(kw_only=True)
 class Cancelled:
-    """Somebody stopped it before it was sent."""
+    """Somebody stopped it before it was sent, for the reason in `note`."""
 
     at: datetime
     reason: Reason
+    note: str = ""
+    by: str = ""
 
 
 @frozen(kw_only=True)

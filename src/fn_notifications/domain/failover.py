@@ -13,8 +13,9 @@ def next_route(
     """The route for the next attempt, or None when it has to wait.
 
     In this order, which is the board's (see `Board.ordered`), past routes that cannot be used now; a route that proved
-    this message unsent goes behind those that did not yet. While an attempt is in doubt only its own route may be tried
-    again, unless the type accepts duplicates: the provider that may already have it is the only one that can notice.
+    this message unsent, and not for another's sake, goes behind those that did not yet. While an attempt is in doubt
+    only its own route may be tried again, unless the type accepts duplicates: the provider that may already have it is
+    the only one that can notice.
     """
     candidates = [route for route in order if route in usable]
     doubtful = {one.route for one in delivery.attempts if one.evidence is Evidence.IN_DOUBT}
@@ -22,6 +23,6 @@ def next_route(
         candidates = [route for route in candidates if route in doubtful]
     refusals = dict.fromkeys(candidates, 0)
     for attempt in delivery.attempts:
-        if attempt.evidence is Evidence.UNSENT and attempt.route in refusals:
+        if attempt.evidence is Evidence.UNSENT and not attempt.outvoted and attempt.route in refusals:
             refusals[attempt.route] += 1
     return min(candidates, key=lambda route: refusals[route], default=None)

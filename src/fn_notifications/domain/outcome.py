@@ -28,6 +28,8 @@ class Scope(StrEnum):
     CONTENT = "content"
     DESTINATION = "destination"
     """A country or carrier."""
+    BATCH = "batch"
+    """The company it kept: another message of the same call was refused, or nobody knows which."""
     ROUTE = "route"
     ACCOUNT = "account"
 
@@ -47,3 +49,8 @@ class Outcome:
     def spends(self) -> bool:
         """Whether it costs one of the delivery's tries: only proof that this very message was not sent does."""
         return self.kind is OutcomeKind.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the delivery has to wait for its way to get better."""
+        return not self.spends and self.scope is not Scope.BATCH

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from attrs import frozen
 
-from fn_notifications.domain.outcome import Outcome
+from fn_notifications.domain.outcome import Outcome, Scope
 
 
 @frozen(kw_only=True)
@@ -25,10 +25,13 @@ class RetryPolicy:
 
         `spent` counts the tries used, `waits` the answers about the lane, this outcome's included in either. `chance`
         in [0, 1) spreads the delay by ±`jitter`. A longer Retry-After wins. What does not spend never uses the tries
-        up: its bound is the delivery's expiry.
+        up: its bound is the delivery's expiry. What was only in bad company goes again at once, in a smaller one
+        (see `batch_size`).
         """
-        if spent >= self.tries:
+        if outcome.spends and spent >= self.tries:
             return None
+        if outcome.scope is Scope.BATCH:
+            return timedelta()
         if outcome.spends:
             backoff = self._doubled(self.first, spent, self.longest)
         else:

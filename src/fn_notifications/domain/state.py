@@ -49,9 +49,14 @@ class Delivery:
     version: int = 0
 
     @property
+    def calling(self) -> bool:
+        """Whether a call is on the wire, as far as anybody wrote down. It may be although another attempt arrived."""
+        return any(attempt.evidence is Evidence.OPEN for attempt in self.attempts)
+
+    @property
     def queued(self) -> bool:
         """Whether it has a next wake-up, or a lease that may die: a row in the queue."""
-        return self.due_at is not None or self.status is Status.SENDING
+        return self.due_at is not None or self.calling
 
     @property
     def spent(self) -> int:
@@ -61,7 +66,10 @@ class Delivery:
     @property
     def waits(self) -> int:
         """How often its lane, not the message, was what a provider refused."""
-        return sum(attempt.evidence is Evidence.UNSENT and not attempt.spent for attempt in self.attempts)
+        return sum(
+            attempt.evidence is Evidence.UNSENT and not attempt.spent and not attempt.outvoted
+            for attempt in self.attempts
+        )
 
     @property
     def doubtful(self) -> bool:

@@ -190,16 +190,21 @@ async def _cache(parts: _Parts) -> PreferenceCache:
 
 def _dispatch(parts: _Parts, context: Context, catalogue: Catalogue, asking: Asking) -> Dispatch:
     settings, stores = parts.settings, asking.stores
+    providers = {
+        channel: {route: provider(account_of(route)) for route in routes}
+        for channel, routes in routes_of(settings).items()
+    }
     lanes = {
         channel: Lane(
             channel=channel,
-            routes={
-                route: provider(account_of(route)).sender(context, channel)
-                for route in routes_of(settings).get(channel, ())
-            },
+            routes={route: wiring.sender(context, channel) for route, wiring in providers.get(channel, {}).items()},
             slots=lane.concurrency,
             deadline=lane.deadline,
             rate=lane.rate,
+            batches={
+                route: min(lane.batch, getattr(wiring, "BATCH", 1))
+                for route, wiring in providers.get(channel, {}).items()
+            },
         )
         for channel, lane in settings.lanes.items()
         if lane.on
@@ -237,7 +242,7 @@ def _dispatch(parts: _Parts, context: Context, catalogue: Catalogue, asking: Ask
         caller=caller,
         telemetry=parts.telemetry,
         worker=parts.worker,
-        pace=Pace(lease=timedelta(seconds=settings.queue.lease)),
+        pace=Pace(lease=timedelta(seconds=settings.queue.lease), grace=settings.shutdown_grace),
     )
 
 
@@ -251,7 +256,8 @@ async def _loops(
 ) -> list[Loop]:
     settings, telemetry, loops = parts.settings, parts.telemetry, list[Loop]()
     if Role.INTAKE in settings.roles:
-        known = await stores.history.taken_from(settings.tenant, settings.kafka.topics)
+        topics = () if settings.kafka.forgets else settings.kafka.topics
+        known = await stores.history.taken_from(settings.tenant, topics)
         opening = open_source(kafka_of(settings), counted(telemetry), known=known)
         source = await parts.stack.enter_async_context(opening)
         loops.append(Loop(name="intake", step=IntakeStep(source, intake, wake), idle=0))

@@ -48,7 +48,7 @@ async def embedded(settings: Settings, directory: Path) -> AsyncIterator[Embedde
             broker = stack.enter_context(EmbeddedBroker())
             for topic in (*settings.kafka.topics, *(spec.name for spec in TOPICS_OUT)):
                 broker.create_topic(topic, _PARTITIONS)
-            settings = evolve(settings, kafka=evolve(settings.kafka, hosts=(broker.bootstrap,)))
+            settings = evolve(settings, kafka=evolve(settings.kafka, hosts=(broker.bootstrap,), forgets=True))
             parts.append("Kafka")
         simulator = None
         if all(set(lane.adapters) <= {"local"} for lane in settings.lanes.values()):

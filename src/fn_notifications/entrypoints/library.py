@@ -54,6 +54,8 @@ class MemoryEngine:
     clock: Callable[[], datetime] = _now
     chance: Callable[[], float] = random.random
     senders: Mapping[Channel, Sender] = field(factory=dict)
+    batches: Mapping[Channel, int] = field(factory=dict)
+    """How many messages share a call at most, for each of `senders` that takes several."""
     lookups: Mapping[str, Lookup] = field(factory=dict)
     """Who can be asked what became of a message, by route: `memory/email` and so on."""
     telemetry: Telemetry = field(factory=Silent)
@@ -140,7 +142,8 @@ class MemoryEngine:
 
     def _lane(self, channel: Channel) -> Lane:
         sender = self.senders.get(channel) or MemorySender(self.mailbox, channel, self.clock)
-        return Lane(channel=channel, routes={f"memory/{channel}": sender})
+        route = f"memory/{channel}"
+        return Lane(channel=channel, routes={route: sender}, batches={route: self.batches.get(channel, 1)})
 
     async def run(self) -> None:
         """Send what is due now, apply reports, rescue and settle, until there is nothing left to do at this moment."""

@@ -11,6 +11,7 @@ from fn_notifications.application.errors import PortError
 from fn_notifications.application.intake import Intake
 from fn_notifications.application.ports.events import EventSource, Record
 from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.stopping import told_to_stop
 
 _LONGEST_BACK_OFF: Final = 30.0
 _TAKE_WAIT: Final = 0.5
@@ -46,15 +47,17 @@ class Supervisor:
                 group.create_task(self._keep(loop), name=loop.name)
 
     async def _keep(self, loop: Loop) -> None:
-        while True:
+        pause = 0.0
+        while not told_to_stop():
+            await asyncio.sleep(pause)
             started = time.monotonic()
             try:
                 done = await loop.step()
             except PortError as error:
-                await asyncio.sleep(self._pause(loop.name, error))
-                continue
-            self._failures.pop(loop.name, None)
-            await asyncio.sleep(loop.rest(done, time.monotonic() - started))
+                pause = self._pause(loop.name, error)
+            else:
+                self._failures.pop(loop.name, None)
+                pause = loop.rest(done, time.monotonic() - started)
 
     def _pause(self, name: str, error: PortError) -> float:
         failures = self._failures.get(name, 0)

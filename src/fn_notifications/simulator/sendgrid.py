@@ -1,47 +1,24 @@
 """SendGrid's `POST /v3/mail/send` as its callers see it."""
 
-import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from attrs import define, field, frozen
+from attrs import define, field
 
 from fn_notifications.application.ports.sending import Delivered
 from fn_notifications.domain.address import EMAIL
 from fn_notifications.simulator.behaviour import ACCEPTED, Act, Behaviour, Choice
 from fn_notifications.simulator.inbox import Inbox, Tally
+from fn_notifications.simulator.sendgrid_mail import Fault, Mail, mail_of
 from fn_notifications.simulator.sendgrid_reports import SendGridReports, Sent
 from fn_notifications.simulator.wire import perform, reset, strange_page
 
 _RATE: Final = 600
-_MOST_PERSONALIZATIONS: Final = 1000
-
-
-class Fault(Exception):
-    """A request that is refused before anybody's behaviour matters."""
-
-    def __init__(self, status: int, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.field = status, message, field
-
-
-@frozen
-class _Recipient:
-    address: str
-    arguments: Mapping[str, str]
-
-
-@frozen
-class _Mail:
-    recipients: tuple[_Recipient, ...]
-    subject: str
-    text: str
-    html: str | None
-    sandbox: bool
+_FIRST: Final = "personalizations.0.to.0"
 
 
 @define
@@ -65,16 +42,16 @@ class SendGridInterface:
         self._tally.requests_total += 1
         try:
             self._authenticate(request)
-            mail = _mail_of(await request.read())
+            mail = mail_of(await request.read())
         except Fault as fault:
             self._tally.refused_total += 1
-            return self._refusal(fault)
+            return self._refusal([fault])
         behaviours = [self._choice.of(recipient.address) for recipient in mail.recipients]
         behaviour = _foremost(behaviours)
         if not behaviour.taken:
             self._tally.refused_total += 1
             self._keep(mail, answer=f"http_{behaviour.status}" if behaviour.status else "reset")
-            return self._refuse(request, behaviour)
+            return self._refuse(request, behaviour, _faults(mail, behaviours, behaviour))
         message_id = secrets.token_urlsafe(16)
         self._accept(mail, behaviours, message_id)
         answer = web.Response(status=200 if mail.sandbox else 202, headers={**self._rate(), "X-Message-Id": message_id})
@@ -85,7 +62,7 @@ class SendGridInterface:
         if not secrets.compare_digest(given, f"Bearer {self._api_key}".encode()):
             raise Fault(401, "The provided authorization grant is invalid, expired, or revoked")
 
-    def _accept(self, mail: _Mail, behaviours: Sequence[Behaviour], message_id: str) -> None:
+    def _accept(self, mail: Mail, behaviours: Sequence[Behaviour], message_id: str) -> None:
         self._tally.accepted_total += 1
         numbers = self._keep(mail, answer="accepted")
         if mail.sandbox:
@@ -101,7 +78,7 @@ class SendGridInterface:
                 )
             )
 
-    def _keep(self, mail: _Mail, *, answer: str) -> list[int]:
+    def _keep(self, mail: Mail, *, answer: str) -> list[int]:
         return [
             self._inbox.put(
                 Delivered(
@@ -109,9 +86,9 @@ class SendGridInterface:
                     provider="sendgrid",
                     channel=EMAIL,
                     to=recipient.address,
-                    subject=mail.subject,
-                    text=mail.text,
-                    html=mail.html,
+                    subject=recipient.subject,
+                    text=recipient.text,
+                    html=recipient.html,
                     answer=answer,
                     attempt_id=recipient.arguments.get("attempt_id"),
                 )
@@ -119,14 +96,13 @@ class SendGridInterface:
             for recipient in mail.recipients
         ]
 
-    def _refuse(self, request: web.Request, behaviour: Behaviour) -> web.Response:
+    def _refuse(self, request: web.Request, behaviour: Behaviour, faults: Sequence[Fault]) -> web.Response:
         if behaviour.status is None:
             reset(request)
             return web.Response()
         if behaviour.status in (418, 502, 504):
             return strange_page(behaviour.status)
-        phrase = HTTPStatus(behaviour.status).phrase.lower()
-        refusal = self._refusal(Fault(behaviour.status, phrase, behaviour.field))
+        refusal = self._refusal(faults)
         if behaviour.status == 429:
             del refusal.headers["X-RateLimit-Reset"]
         if behaviour.wait is not None:
@@ -134,9 +110,9 @@ class SendGridInterface:
             refusal.headers["Retry-After"] = str(behaviour.wait)
         return refusal
 
-    def _refusal(self, fault: Fault) -> web.Response:
-        errors = {"errors": [{"message": fault.message, "field": fault.field, "help": None}]}
-        return web.json_response(errors, status=fault.status, headers=self._rate())
+    def _refusal(self, faults: Sequence[Fault]) -> web.Response:
+        errors = [{"message": fault.message, "field": fault.field, "help": None} for fault in faults]
+        return web.json_response({"errors": errors}, status=faults[0].status, headers=self._rate())
 
     def _rate(self) -> dict[str, str]:
         """The headers of every answer."""
@@ -155,58 +131,14 @@ def _foremost(behaviours: Sequence[Behaviour]) -> Behaviour:
     return next(iter([*refused, *odd]), ACCEPTED)
 
 
-def _mail_of(body: bytes) -> _Mail:
-    """The request, read about as strictly as SendGrid does. Raises Fault."""
-    try:
-        return _read(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Fault(400, "Bad Request") from None
-
-
-def _read(document: Any) -> _Mail:
-    """Raises Fault for what SendGrid names, and whatever odd JSON brings about for the rest."""
-    content = _content(document.get("content"))
-    _address(document.get("from"), "from.email")
-    subject = document.get("subject")
-    if not isinstance(subject, str) or not subject:
-        raise Fault(400, "The subject is required.", "subject")
-    settings = document.get("mail_settings", {})
-    return _Mail(
-        recipients=_recipients(document.get("personalizations")),
-        subject=subject,
-        text=content.get("text/plain", ""),
-        html=content.get("text/html"),
-        sandbox=settings.get("sandbox_mode", {}).get("enable") is True,
-    )
-
-
-def _recipients(personalizations: Any) -> tuple[_Recipient, ...]:
-    if not isinstance(personalizations, list) or not 0 < len(personalizations) <= _MOST_PERSONALIZATIONS:
-        raise Fault(400, "The personalizations field is required and must have at least one entry.", "personalizations")
-    recipients = []
-    for index, one in enumerate(personalizations):
-        arguments = one.get("custom_args", {})
-        if not all(isinstance(value, str) for value in arguments.values()):
-            raise Fault(400, "The custom_args values must be strings.", f"personalizations.{index}.custom_args")
-        for place, to in enumerate(one.get("to") or [None]):
-            address = _address(to, f"personalizations.{index}.to.{place}.email")
-            recipients.append(_Recipient(address, arguments))
-    return tuple(recipients)
-
-
-def _address(value: Any, field: str) -> str:
-    address = value.get("email") if isinstance(value, dict) else None
-    if not isinstance(address, str) or "@" not in address:
-        raise Fault(400, "Does not contain a valid address.", field)
-    return address
-
-
-def _content(parts: Any) -> dict[str, str]:
-    if not isinstance(parts, list) or not parts:
-        raise Fault(400, "Unless a valid template_id is provided, the content parameter is required.", "content")
-    for index, part in enumerate(parts):
-        if not part.get("value"):
-            raise Fault(400, "The content value must be a string at least one character in length.", f"content.{index}")
-    if "text/plain" in [part["type"] for part in parts[1:]]:
-        raise Fault(400, "If present, text/plain must be the first content type.", "content")
-    return {part["type"]: part["value"] for part in parts}
+def _faults(mail: Mail, behaviours: Sequence[Behaviour], met: Behaviour) -> list[Fault]:
+    """What a refused request is told: one fault for each recipient it lies with, where it lies with recipients."""
+    status = met.status or 0
+    phrase = HTTPStatus(status).phrase.lower() if met.status else ""
+    if met.field is None or not met.field.startswith(_FIRST):
+        return [Fault(status, phrase, met.field)]
+    return [
+        Fault(status, phrase, recipient.place + met.field.removeprefix(_FIRST))
+        for recipient, behaviour in zip(mail.recipients, behaviours, strict=True)
+        if (behaviour.status, behaviour.field) == (met.status, met.field)
+    ]

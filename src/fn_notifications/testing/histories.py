@@ -38,6 +38,7 @@ _OUTCOMES: Final = (
     Outcome(kind=OutcomeKind.OPTED_OUT, code="21610"),
     Outcome(kind=OutcomeKind.UNSENT, code="503"),
     Outcome(kind=OutcomeKind.UNSENT, scope=Scope.CONTENT, retry_after=timedelta(hours=1)),
+    Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="refused_together"),
     Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code="429", retry_after=timedelta(minutes=1)),
     Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="504"),
     Outcome(kind=OutcomeKind.IN_DOUBT, provider_id="SM1"),
@@ -161,6 +162,10 @@ def _rescue(_: Pick, __: Delivery, ___: datetime) -> c.Rescue:
     return c.Rescue(grace=_GRACE)
 
 
+def _wait(pick: Pick, _: Delivery, now: datetime) -> c.Wait:
+    return c.Wait(now + pick((timedelta(), _GRACE, timedelta(days=2))))
+
+
 def _settle(pick: Pick, state: Delivery, __: datetime) -> c.Settle:
     return c.Settle(remedy=pick(tuple(c.Remedy)), asked=pick((None, _no(pick, state))))
 
@@ -169,18 +174,24 @@ def _resolve(pick: Pick, _: Delivery, __: datetime) -> c.Resolve:
     return c.Resolve(ruling=pick(tuple(Ruling)), note="the provider's console says so")
 
 
+def _expire(_: Pick, __: Delivery, ___: datetime) -> c.Expire:
+    return c.Expire()
+
+
 def _cancel(_: Pick, __: Delivery, ___: datetime) -> c.Cancel:
     return c.Cancel()
 
 
 _Make = Callable[[Pick, Delivery, datetime], c.Command]
-_ANY: Final[tuple[_Make, ...]] = (_plan, _begin, _record, _report, _ask, _rescue, _settle, _resolve, _cancel)
+_UPKEEP: Final[tuple[_Make, ...]] = (_rescue, _wait, _settle, _expire)
+_ANY: Final[tuple[_Make, ...]] = (_plan, _begin, _record, _report, _ask, *_UPKEEP, _resolve, _cancel)
 _FITTING: Final[Mapping[Status | None, tuple[_Make, ...]]] = {
     None: (_plan,),
-    Status.PENDING: (_begin, _begin, _begin, _begin, _report, _report, _cancel),
+    Status.PENDING: (_begin, _begin, _begin, _begin, _report, _report, _report, _expire, _cancel),
     Status.SENDING: (_record, _record, _record, _rescue, _report),
-    Status.IN_DOUBT: (_settle, _settle, _settle, _settle, _settle, _record, _record, _report, _report, _ask, _resolve),
+    Status.IN_DOUBT: (*[_settle] * 5, _record, _record, *[_report] * 3, _ask, _wait, _resolve),
     Status.SENT: (_report, _report, _report, _record, _record, _ask),
+    Status.DELIVERED: (_report, _report, _record, _rescue),
     Status.FAILED: (_report, _report, _report, _record, _record, _resolve),
 }
 

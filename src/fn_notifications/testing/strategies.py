@@ -228,6 +228,7 @@ def notification_types() -> SearchStrategy[NotificationType]:
         optional=st.lists(names(), max_size=3, unique=True).map(tuple),
         duplicates_allowed=st.booleans(),
         unsubscribable=st.booleans(),
+        batch=st.none() | st.integers(1, 1000),
     )
 
 

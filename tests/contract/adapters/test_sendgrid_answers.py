@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from fn_notifications.adapters.sendgrid.answers import STATUSES, outcome_of
+from fn_notifications.adapters.sendgrid.answers import STATUSES, outcome_of, outcomes_of
 from fn_notifications.adapters.transport.calls import outcome_of_failure
 from fn_notifications.adapters.transport.http import NotSent, Response, Unknown
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
@@ -106,6 +106,48 @@ def test_the_wait_it_asks_for(headers: dict[str, str], seconds: int | None, stat
         seconds = None  # every answer names the next reset; only a limit that was hit has to wait for it
     expected = None if seconds is None else timedelta(seconds=seconds)
     assert outcome_of(Response(status, headers, b"")).retry_after == expected
+
+
+BAD, ANOTHER = ("refused", "recipient", "invalid_recipient"), ("unsent", "batch", "another_refused")
+UNKNOWN_ONE = ("unsent", "batch", "refused_together")
+CONTENT = ("refused", "content", "http_400")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (["personalizations.1.to.0.email"], [ANOTHER, BAD, ANOTHER]),
+        (["personalizations.0.to", "personalizations.2.cc"], [BAD, ANOTHER, BAD]),
+        (["personalizations.2.substitutions"], [ANOTHER, ANOTHER, CONTENT]),
+        (["personalizations.1"], [ANOTHER, CONTENT, ANOTHER]),
+        (["personalizations"], [UNKNOWN_ONE] * 3),
+        (["personalizations.to"], [UNKNOWN_ONE] * 3),
+        (["personalizations.3.to"], [UNKNOWN_ONE] * 3),
+        (["personalizations.99999999.to"], [UNKNOWN_ONE] * 3),
+        (["content.0.value"], [UNKNOWN_ONE] * 3),
+        ([], [UNKNOWN_ONE] * 3),
+        (["from.email"], [("unsent", "account", "invalid_sender")] * 3),
+    ],
+)
+def test_a_400_to_several_says_who_is_at_fault(fields: list[object], expected: list[tuple[str, str, str]]) -> None:
+    outcomes = outcomes_of(Response(400, {}, errors(*fields)), 3)
+    assert [(one.kind, one.scope, one.code) for one in outcomes] == expected
+
+
+@pytest.mark.parametrize(("status", "kind", "scope", "code"), [row for row in ROWS + UNKNOWN if row[1] != "accepted"])
+def test_other_answers_to_several_are_of_each_unless_a_single_one_may_be_at_fault(
+    status: int, kind: str, scope: str, code: str
+) -> None:
+    expected = UNKNOWN_ONE if kind == "refused" else (kind, scope, code)
+    outcomes = outcomes_of(Response(status, {}, b""), 2)
+    assert [(one.kind, one.scope, one.code) for one in outcomes] == [expected] * 2
+
+
+def test_several_are_accepted_under_one_id_with_their_places() -> None:
+    accepted = Response(202, {"X-Message-Id": "abc"}, b"")
+    assert [one.provider_id for one in outcomes_of(accepted, 2)] == ["abc#0", "abc#1"]
+    assert [one.provider_id for one in outcomes_of(accepted, 1)] == ["abc"]
+    assert [one.kind for one in outcomes_of(Response(202, {}, b""), 2)] == ["accepted"] * 2
 
 
 def test_no_answer_is_an_outcome_too() -> None:

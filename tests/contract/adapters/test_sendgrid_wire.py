@@ -8,7 +8,15 @@ from typing import ClassVar
 import pytest
 from attrs import evolve
 
-from fn_notifications.adapters.sendgrid.sender import SendGridSender, mail_of, personalization_of
+from fn_notifications.adapters.sendgrid.mails import (
+    HTML,
+    LARGEST_SUBSTITUTIONS,
+    TEXT,
+    mail_of,
+    personalization_of,
+    shared,
+)
+from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
 from fn_notifications.adapters.transport.http import Unknown
 from fn_notifications.application.ports.sending import Content, Message
@@ -111,6 +119,73 @@ def test_a_request_can_carry_several_people() -> None:
 
     assert [one["custom_args"]["attempt_id"] for one in mail["personalizations"]] == ["a-1-0", "a-1-1", "a-1-2"]
     assert len(mail["content"]) == 2
+
+
+def person(number: int, **more: object) -> Message:
+    content = Content(text=f"Text {number}", subject=f"Subject {number}", html=f"<p>Page {number}</p>")
+    return evolve(
+        MESSAGE, attempt_id=f"a-1-{number}", to=EmailAddress(f"n{number}@example.com"), content=evolve(content, **more)
+    )
+
+
+async def test_several_messages_on_the_wire(notary, transport) -> None:
+    messages = [person(0), evolve(person(1), headers={"List-Unsubscribe": "<https://example.com/u/2>"})]
+    await SendGridSender(evolve(SETTINGS, base_url=notary.base_url), transport).send(messages)
+
+    (request,) = notary.requests
+    assert json.loads(request.body) == {
+        "from": {"email": "hello@example.com", "name": "Findly Now"},
+        "reply_to": {"email": "help@example.com"},
+        "personalizations": [
+            {
+                "to": [{"email": "n0@example.com"}],
+                "subject": "Subject 0",
+                "headers": MESSAGE.headers,
+                "substitutions": {TEXT: "Text 0", HTML: "<p>Page 0</p>"},
+                "custom_args": {"attempt_id": "a-1-0"},
+            },
+            {
+                "to": [{"email": "n1@example.com"}],
+                "subject": "Subject 1",
+                "headers": {"List-Unsubscribe": "<https://example.com/u/2>"},
+                "substitutions": {TEXT: "Text 1", HTML: "<p>Page 1</p>"},
+                "custom_args": {"attempt_id": "a-1-1"},
+            },
+        ],
+        "content": [{"type": "text/plain", "value": TEXT}, {"type": "text/html", "value": HTML}],
+        "tracking_settings": UNTRACKED,
+    }
+
+
+FITTING = LARGEST_SUBSTITUTIONS - len(TEXT) - len(HTML) - len("<p>Page 0</p>")
+
+
+@pytest.mark.parametrize(
+    ("odd", "calls"),
+    [
+        ({}, [[0, 1, 2]]),
+        ({"text": "é" * (FITTING // 2)}, [[0, 1, 2]]),
+        ({"text": "é" * (FITTING // 2 + 1)}, [[0], [1, 2]]),
+        ({"text": "\ud800"}, [[0, 1, 2]]),
+        ({"text": f"I am {HTML}."}, [[0], [1, 2]]),
+        ({"html": f"<p>{TEXT}</p>"}, [[0], [1, 2]]),
+        ({"subject": f"About {TEXT}"}, [[0], [1, 2]]),
+        ({"subject": None}, [[0], [1, 2]]),
+        ({"text": "SG.aaaa.bbbb"}, [[0], [1, 2]]),
+        ({"html": "SG.aaaa.bbbb"}, [[0], [1, 2]]),
+        ({"html": None}, [[0], [1, 2]]),
+    ],
+)
+def test_what_cannot_share_a_request_has_its_own(odd: dict[str, object], calls: list[list[int]]) -> None:
+    assert shared([person(0, **odd), person(1), person(2)], 1000) == calls
+
+
+def test_a_request_has_a_bound_and_nobody_twice() -> None:
+    people = [person(number) for number in range(5)]
+    assert shared(people, 2) == [[0, 1], [2, 3], [4]]
+    upper = evolve(people[0], to=EmailAddress("N0@example.com"))
+    assert shared([people[0], people[1], upper, people[2]], 1000) == [[0, 1, 3], [2]]
+    assert shared([], 1000) == []
 
 
 async def test_nothing_is_logged_and_the_key_is_not_shown(notary, transport, caplog: pytest.LogCaptureFixture) -> None:

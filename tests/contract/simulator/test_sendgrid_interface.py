@@ -85,6 +85,11 @@ async def test_refuses_a_wrong_key(post, simulator) -> None:
         (mail("no address"), "personalizations.0.to.0.email"),
         (mail("ada@example.com", personalizations=[{}]), "personalizations.0.to.0.email"),
         (mail(*["ada@example.com"] * 1001), "personalizations"),
+        (mail("ada@example.com", "Ada@example.com"), "personalizations"),
+        (
+            mail(personalizations=[{"to": [{"email": "a@example.com"}], "substitutions": {"-x-": "é" * 5_000}}]),
+            "personalizations.0.substitutions",
+        ),
         (mail("ada@example.com", **{"from": {}}), "from.email"),
         (mail("ada@example.com", subject=""), "subject"),
         (mail("ada@example.com", content=[]), "content"),
@@ -137,6 +142,25 @@ async def test_a_batch_is_a_message_each(post, simulator) -> None:
         ("a@example.com", "a-1-1"),
         ("b@example.com", "a-1-2"),
     ]
+
+
+async def test_a_batch_says_to_each_what_its_substitutions_say(post, simulator) -> None:
+    people = [
+        {"to": [{"email": "a@example.com"}], "subject": "For -who-", "substitutions": {"-who-": "Ada", "-what-": "X"}},
+        {"to": [{"email": "b@example.com"}], "substitutions": {"-what-": "a -who-", "-who-": "Bo"}},
+    ]
+    content = [{"type": "text/plain", "value": "-what-"}, {"type": "text/html", "value": "<p>-what-</p>"}]
+    await post(mail(personalizations=people, content=content))
+    assert [(kept.subject, kept.text, kept.html) for kept in simulator.messages()] == [
+        ("For Ada", "X", "<p>X</p>"),
+        ("Hi", "a Bo", "<p>a Bo</p>"),
+    ]
+
+
+async def test_every_bad_recipient_of_a_batch_is_named(post) -> None:
+    answer = await post(mail("ada@example.com", "reject@example.com", "slow@example.com", "reject+1@example.com"))
+    fields = [error["field"] for error in (await answer.json())["errors"]]
+    assert fields == ["personalizations.1.to.0.email", "personalizations.3.to.0.email"]
 
 
 async def test_the_sandbox_delivers_and_reports_nothing(post, simulator, door) -> None:

@@ -5,11 +5,27 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
 
-from fn_notifications.adapters.kafka.settings import GUARDED, KafkaSettings
+from fn_notifications.adapters.kafka.properties import CONSUMERS, GUARDED, PRODUCERS
+from fn_notifications.adapters.kafka.settings import KafkaSettings
 from fn_notifications.application.errors import Misconfigured
 
 SECRET = "an-api-secret"
+FITTING = {
+    "compression.codec": "lz4",
+    "compression.type": "lz4",
+    "fetch.max.bytes": "67108864",
+    "group.protocol.type": "consumer",
+    "isolation.level": "read_committed",
+    "max.partition.fetch.bytes": "1048576",
+    "offset.store.method": "broker",
+    "partitioner": "murmur2_random",
+    "queuing.strategy": "fifo",
+    "session.timeout.ms": "45000",
+    "transaction.timeout.ms": "10000",
+}
+"""Values for properties that 1 is none for."""
 
 
 def settings(**more: Any) -> KafkaSettings:
@@ -49,6 +65,20 @@ def test_offsets_and_acknowledgements_are_ours_alone() -> None:
     assert producer["enable.idempotence"] is True
     assert producer["acks"] == "all"
     assert consumer["client.id"] == producer["client.id"] == "pod-0"
+
+
+def test_a_client_is_told_what_it_knows_and_nothing_that_it_ignores(caplog) -> None:
+    """Of any other it would warn on every start."""
+    extra = dict.fromkeys(CONSUMERS | PRODUCERS, "1") | FITTING
+    ours = settings(topics=("t",), extra=extra | {"client.id": "pod-0"})
+    with caplog.at_level("WARNING"):
+        Producer(ours.producer()).poll(0)
+        consumer = Consumer(ours.consumer())
+        consumer.poll(0)
+        consumer.close()
+        AdminClient(ours.client()).poll(0)
+    assert [record.getMessage() for record in caplog.records if "will be ignored" in record.getMessage()] == []
+    assert (ours.consumer()["fetch.min.bytes"], ours.producer()["batch.size"]) == ("1", "1")
 
 
 @pytest.mark.parametrize(
@@ -102,4 +132,5 @@ def test_what_reliability_rests_on_is_guarded(fixed: str) -> None:
 
 def test_nothing_that_is_fixed_is_left_unguarded() -> None:
     aliases = {"delivery.timeout.ms", "metadata.broker.list", "request.required.acks"}
-    assert settings().consumer().keys() | settings().producer().keys() | aliases >= GUARDED
+    never = {"delivery.report.only.error", "transactional.id"}
+    assert settings().consumer().keys() | settings().producer().keys() | aliases | never >= GUARDED

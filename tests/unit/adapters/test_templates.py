@@ -136,6 +136,41 @@ class TestSandbox:
         assert refused.value.__context__ is None
 
     @pytest.mark.parametrize(
+        "vast",
+        [
+            "{{ title | center(1000000000) }}",
+            "{{ title | center(width=1000000000) }}",
+            "{{ title.ljust(1000000000) }}",
+            "{{ title | indent(1000000000, true) }}",
+            "{{ {} | tojson(1000000000) }}",
+            "{{ '%1000000000d' % 1 }}",
+            "{{ '%1000000000d' | format(1) }}",
+            "{{ '{:1000000000}'.format(1) }}",
+            "{{ [title] | map('center', 1000000000) | list }}",
+            "{{ [title] | batch(1000000000, 'x') | list }}",
+            "{{ title | slice(1000000000) | list }}",
+        ],
+    )
+    def test_nothing_makes_more_than_a_message_can_be(self, write, vast):
+        """Refused before it is made."""
+        renderer = write(language("en", {**NOTE, "sms.txt": vast}))
+        with pytest.raises(ContentError, match=r"SecurityError|TemplateAssertionError"):
+            render(renderer, title="a")
+
+    @pytest.mark.parametrize(
+        "fit",
+        [
+            "{{ 123456789 | default(987654321) }}",
+            "{% macro m(n) %}{{ n }}{% endmacro %}{{ m(123456789) }}",
+            "{{ 123456789 | string | center(20) }}",
+            "{{ 123456789 % 1000 }}",
+        ],
+    )
+    def test_a_large_number_is_a_value_like_any_other(self, write, fit):
+        """Only lengths are bounded."""
+        render(write(language("en", {**NOTE, "sms.txt": fit})), title="a")
+
+    @pytest.mark.parametrize(
         ("escape", "printed"),
         [
             ("{{ [title] | map('attr', '__class__') | list }}", "[Undefined]"),

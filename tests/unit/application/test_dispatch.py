@@ -190,3 +190,49 @@ async def test_an_outage_of_the_store_loses_no_answer_and_repeats_no_call(engine
     await eventually(lambda: statuses(engine) == [Status.SENT])
     assert sender.calls == 1
     assert {line.event for line in engine.dispatch.telemetry.lines} == {"dispatch.store_unavailable"}
+
+
+async def test_what_cannot_be_written_when_it_stops_is_said_once_and_keeps_nobody_waiting(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    engine.dispatch.telemetry = MemoryTelemetry()
+    await planned(engine, 2)
+    real = engine.store.deliveries
+
+    class Silent:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        async def finish(self, answers):
+            await asyncio.Event().wait()
+
+    engine.dispatch.deliveries = Silent()
+    task = running(engine)
+    engine.dispatch.pace = evolve(engine.dispatch.pace, grace=0.01, farewell=0.01)
+    await eventually(lambda: sender.waiting == 2)
+    task.cancel()
+    await eventually(task.done)
+    (line,) = engine.dispatch.telemetry.lines
+    assert (line.event, line.fields) == ("dispatch.left_behind", {"waves": "0", "answers": "2"})
+
+
+async def test_a_bug_in_writing_answers_ends_the_dispatcher(engine_with, running):
+    """Calls that go on while nothing is written down would all be in doubt."""
+    sender = Gated()
+    engine = engine_with(sender)
+    await planned(engine, 1)
+    real = engine.store.deliveries
+
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        async def finish(self, answers):
+            raise ZeroDivisionError
+
+    engine.dispatch.deliveries = Broken()
+    task = running(engine)
+    sender.open.set()
+    await eventually(task.done)
+    assert isinstance(task.exception(), ExceptionGroup)
+    assert task.exception().subgroup(ZeroDivisionError)

@@ -34,24 +34,12 @@ class InDoubt:
 @define
 class Inbox:
     providers: frozenset[str] = frozenset()
-    reads: int = 0
     down: bool = False
 
     async def reporting(self) -> frozenset[str]:
-        self.reads += 1
         if self.down:
             raise Unavailable("gone")
         return self.providers
-
-
-@define
-class Loop:
-    """Stands for the loop's clock."""
-
-    seconds: float = 0.0
-
-    def time(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
@@ -91,15 +79,6 @@ async def test_as_long_as_nobody_knows_every_provider_is_waited_for(doubt):
     inbox.down = False
     await doubts.look()
     assert doubts.grace(delivery, now=engine.clock()) == timedelta()
-
-
-async def test_it_is_looked_up_twice_a_minute_at_most(monkeypatch):
-    inbox, loop = Inbox(), Loop()
-    monkeypatch.setattr("fn_notifications.application.doubts.asyncio.get_running_loop", lambda: loop)
-    doubts = Doubts(policy=None, receipts=inbox)
-    for loop.seconds in (0.0, 1.0, 29.0, 31.0, 40.0):
-        await doubts.look()
-    assert inbox.reads == 2
 
 
 async def test_what_is_open_is_said_for_every_channel(doubt):

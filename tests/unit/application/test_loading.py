@@ -25,6 +25,7 @@ in_doubt = "resend_if_alone"
 over_cap = "skip"
 duplicates_allowed = true
 unsubscribable = true
+batch = 50
 required = ["post"]
 optional.score = "percent"
 
@@ -66,7 +67,7 @@ def test_a_whole_document():
     assert (type_.channels, type_.priority) == ((SMS, EMAIL), Priority.HIGH)
     assert (type_.window, type_.ttl) == (timedelta(minutes=15), timedelta(days=2))
     assert (type_.in_doubt, type_.over_cap) == (InDoubt.RESEND_IF_ALONE, OverCap.SKIP)
-    assert (type_.duplicates_allowed, type_.unsubscribable) == (True, True)
+    assert (type_.duplicates_allowed, type_.unsubscribable, type_.batch) == (True, True, 50)
     assert (type_.required, type_.optional) == (("post",), ("score",))
     assert catalogue.content_sids == {"en": {"flagged": "HX00000000000000000000000000000001"}}
     (party,) = catalogue.events["post.flagged"].parties
@@ -108,6 +109,7 @@ EVENT = ("events", "post.flagged")
         (_set("types", "flagged", "ttl", to=60), "types.flagged.ttl", "60 is no duration"),
         (_set("types", "flagged", "channels", to=["emial"]), "types.flagged.channels", "'emial' is no channel"),
         (_set("types", "flagged", "priority", to="huge"), "types.flagged.priority", "'huge'"),
+        (_set("types", "flagged", "batch", to=0), "types.flagged.batch", "whole number from 1 to 1000"),
         (_set("types", "flagged", "unsubscribable", to="no"), "types.flagged.unsubscribable", "true or false"),
         (_set("types", "flagged", "optional", "score", to="percnt"), "types.flagged.optional", "no converter 'percnt'"),
         (_set("types", "flagged", "optional", "Score!", to="percent"), "types.flagged.optional", "'Score!' is no name"),

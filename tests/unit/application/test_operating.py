@@ -8,12 +8,12 @@ from fn_notifications import EMAIL, SMS, Outcome, OutcomeKind, Scope, Status
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application.operating import Operating
 from fn_notifications.application.waiting import waiting_channels
+from fn_notifications.domain.commands import Remedy, Settle
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routes import HoldKind
 
 
-@pytest.fixture
-def operator(engine):
+def operating(engine):
     return Operating(
         routes=engine.store.routes,
         deliveries=engine.store.deliveries,
@@ -21,6 +21,11 @@ def operator(engine):
         tenant="default",
         by="eve",
     )
+
+
+@pytest.fixture
+def operator(engine):
+    return operating(engine)
 
 
 async def planned(engine, count=1, type_="invoice"):
@@ -36,8 +41,8 @@ async def test_a_bad_template_is_stopped_cancelled_and_goes_on(engine, operator,
     cut = clock.now
     clock.advance(minutes=1)
     await engine.notifications.send("ana", "invoice", {"order": 9}, id_="mended")
-    assert await operator.cancel("invoice", cut, "bad template") == 3
-    assert await operator.cancel("invoice", cut, "again") == 0
+    assert await operator.cancel("invoice", cut, "bad template") == {Status.CANCELLED: 3}
+    assert await operator.cancel("invoice", cut, "again") == {}
     await operator.resume(HoldKind.TYPE, "invoice")
     await engine.run()
     states = [(one.status, one.reason) for one in engine.store.state.deliveries.values()]
@@ -45,6 +50,37 @@ async def test_a_bad_template_is_stopped_cancelled_and_goes_on(engine, operator,
     said = [line.event for line in operator.telemetry.lines]
     assert said == ["operator.pause", "operator.cancel", "operator.cancel", "operator.resume"]
     assert all(line.fields["by"] == "eve" for line in operator.telemetry.lines)
+
+
+async def test_explain_says_who_cancelled_it_and_why(engine, operator, clock):
+    (one,) = await planned(engine)
+    clock.advance(minutes=1)
+    await operator.cancel("invoice", clock.now, "bad template")
+    steps = (await engine.notifications.explain(one.id)).steps
+    assert [step.text for step in steps if step.what == "changed"] == [
+        "cancelled: an operator decided: bad template (by eve)"
+    ]
+
+
+async def test_what_may_have_gone_out_is_not_counted_as_cancelled(engine_with, clock):
+    class Lost:
+        async def send(self, messages):
+            return [Outcome(kind=OutcomeKind.IN_DOUBT, code="timeout")] * len(messages)
+
+    engine = engine_with(Lost())
+    await planned(engine)
+    await engine.run()
+    (key,) = engine.store.state.deliveries
+    await engine.store.deliveries.change([key], lambda *_: Settle(remedy=Remedy.RESEND))
+    clock.advance(minutes=1)
+    assert await operating(engine).cancel("invoice", clock.now, "") == {Status.UNCONFIRMED: 1}
+
+
+async def test_the_first_pause_stays_and_is_told(engine, operator):
+    assert await operator.pause(HoldKind.TYPE, "invoice", "bad template") is None
+    hold = await operator.pause(HoldKind.TYPE, "invoice", "another reason")
+    assert (hold.by, hold.reason) == ("eve", "bad template")
+    assert [line.fields["why"] for line in operator.telemetry.lines] == ["bad template"]
 
 
 async def test_a_cancellation_goes_through_every_page(engine, operator, clock):
@@ -63,7 +99,7 @@ async def test_a_cancellation_goes_through_every_page(engine, operator, clock):
     whole = Operating(
         routes=operator.routes, deliveries=Small(), telemetry=operator.telemetry, tenant="default", by="eve"
     )
-    assert await whole.cancel("invoice", clock.now, "") == 7
+    assert await whole.cancel("invoice", clock.now, "") == {Status.CANCELLED: 7}
     assert len(pages) == 4
 
 
@@ -106,11 +142,11 @@ async def test_explain_says_that_others_are_before_it(engine):
     assert (await engine.notifications.explain(one.id)).waits == ()
 
 
-async def test_what_cannot_go_within_the_horizon_counts_as_waiting(engine, operator):
+async def test_what_cannot_go_within_the_horizon_is_not_due(engine, operator):
     await planned(engine, 2, "shipped")
     await operator.pause(HoldKind.CHANNEL, EMAIL, "")
     lanes = {EMAIL: ("memory/email",), SMS: ("memory/sms",)}
     waiting = waiting_channels(lanes, await operator.board(), timedelta(minutes=1))
     assert list(waiting) == [EMAIL]
     unsettled = await engine.store.history.unsettled(timedelta(minutes=1), waiting)
-    assert (unsettled.due_soon, unsettled.waiting) == (2, 2)
+    assert unsettled.due_soon == 2

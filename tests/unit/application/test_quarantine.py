@@ -192,7 +192,7 @@ class TestThinning:
         discarded, outcomes = await desk.custody.thin(Wanted(type="post_confirmation"), 2)
         assert (discarded, outcomes) == (16, {O.PLANNED: 4})
         assert sorted(await said(desk)) == ["ada8", "ada9", "bea8", "bea9"]
-        (tally,) = await desk.custody.tally()
+        (tally,) = await desk.custody.tally(Wanted())
         assert (tally.held, tally.released, tally.discarded) == (0, 4, 16)
 
 

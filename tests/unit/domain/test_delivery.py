@@ -283,6 +283,44 @@ class TestRescue:
         (event,) = when(state, c.Rescue(grace=GRACE))
         assert isinstance(event, e.Sent)
 
+    def test_when_an_earlier_attempt_arrived_the_lost_call_ends_too(self) -> None:
+        """Nobody can know what became of it; that is kept with the attempt, and nothing else changes."""
+        state = given(PLANNED, began(), doubted(), RESENT, began(2))
+        state = state.with_events(when(state, report(Evidence.DELIVERED, 1)))
+        assert (state.status, state.calling, state.queued) == (Status.DELIVERED, True, True)
+        lost = Finding(no=2, evidence=Evidence.IN_DOUBT, at=NOW, code="worker_lost")
+        events = when(state, c.Rescue(grace=GRACE))
+        assert events == [e.Noted(at=NOW, finding=lost)]
+        after = state.with_events(events)
+        assert (after.status, after.calling, after.queued) == (Status.DELIVERED, False, False)
+        assert when(after, c.Rescue(grace=GRACE)) == []
+
+
+class TestExpire:
+    def test_what_still_waits_when_its_time_is_over_expires(self) -> None:
+        state = given(PLANNED, began(), retried())
+        assert when(state, c.Expire(), END - SECOND) == []
+        assert when(state, c.Expire(), END) == [e.Expired(at=END)]
+
+    def test_with_an_attempt_in_doubt_it_stays_unconfirmed(self) -> None:
+        state = given(PLANNED, began(), doubted(), RESENT)
+        assert when(state, c.Expire(), END) == [e.Unconfirmed(at=END, reason=Reason.EXPIRED)]
+
+    @pytest.mark.parametrize("after", [(began(),), (began(), doubted())])
+    def test_what_went_out_is_left_alone(self, after: tuple[e.Event, ...]) -> None:
+        assert when(given(PLANNED, *after), c.Expire(), END) == []
+
+
+class TestWait:
+    def test_a_doubt_waits_on_but_not_longer_than_it_lives(self) -> None:
+        state = given(PLANNED, began(), doubted())
+        assert when(state, c.Wait(NOW + MINUTE)) == [e.Held(at=NOW, until=NOW + MINUTE)]
+        assert when(state, c.Wait(END + MINUTE)) == [e.Held(at=NOW, until=END)]
+
+    @pytest.mark.parametrize("after", [(), (began(),), (began(), doubted())])
+    def test_what_is_no_doubt_or_waits_so_long_already_is_left_alone(self, after: tuple[e.Event, ...]) -> None:
+        assert when(given(PLANNED, *after), c.Wait(START + GRACE)) == []
+
 
 class TestSettle:
     IN_DOUBT = (PLANNED, began(), doubted())

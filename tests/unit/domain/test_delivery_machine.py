@@ -13,7 +13,7 @@ from fn_notifications.domain.lifecycle import OPEN, TRANSITIONS, Status
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.testing.histories import RETRY, START, Step, commands, give, new_delivery
 
-REPEATABLE = (c.Record, c.Report, c.Ask, c.Rescue, c.Settle, c.Cancel)
+REPEATABLE = (c.Record, c.Report, c.Ask, c.Rescue, c.Wait, c.Settle, c.Expire, c.Cancel)
 """Commands that emit nothing when they are given twice; planning, beginning and resolving twice is refused."""
 
 
@@ -99,7 +99,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     @invariant()
     def it_is_queued_exactly_while_somebody_must_come_back_for_it(self) -> None:
         if self.state.status is not None and self.state.status is not Status.SENT:
-            assert self.state.queued == (self.state.status in OPEN)
+            assert self.state.queued == (self.state.status in OPEN or self.state.calling)
 
     @invariant()
     def whoever_has_a_reason_to_wait_or_stop_says_so(self) -> None:

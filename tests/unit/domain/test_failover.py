@@ -10,6 +10,7 @@ from fn_notifications.domain.catalogue import NotificationType
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.events import Attempt, Evidence
 from fn_notifications.domain.failover import next_route
+from fn_notifications.domain.outcome import Scope
 from fn_notifications.testing.histories import START, deliveries, new_delivery
 
 TYPE = NotificationType(name="urgent_claim")
@@ -44,6 +45,13 @@ def test_a_route_that_proved_the_message_unsent_goes_behind_those_that_did_not()
     everyone = [(route, Evidence.UNSENT) for route in ORDER]
     assert next_route(tried(*everyone), TYPE, ORDER, ORDER) == "first"
     assert next_route(tried(*everyone, refused), TYPE, ORDER, ORDER) == "second"
+
+
+def test_a_route_is_no_worse_for_a_message_that_was_in_bad_company() -> None:
+    delivery = tried(("first", Evidence.UNSENT))
+    outvoted = evolve(delivery, attempts=(evolve(delivery.attempts[0], scope=Scope.BATCH),))
+    assert next_route(outvoted, TYPE, ORDER, ORDER) == "first"
+    assert (outvoted.waits, delivery.waits) == (0, 1)
 
 
 def test_while_an_attempt_is_in_doubt_only_its_own_route_may_be_tried() -> None:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +72,7 @@ def test_what_the_lane_says_makes_it_wait_and_never_uses_up_the_tries(
     policy: RetryPolicy, chance: float, scope: Scope
 ) -> None:
     outcome = Outcome(kind=OutcomeKind.UNSENT, scope=scope)
-    for spent in range(policy.tries):
+    for spent in range(policy.tries + 2):
         delay = policy.delay(spent, outcome, chance)
         assert delay is not None
         assert abs(delay - policy.lane_pause) <= policy.lane_pause * policy.jitter + ROUNDING
@@ -94,9 +93,10 @@ def test_a_lane_that_goes_on_refusing_is_asked_less_and_less_often() -> None:
     assert pauses == [timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 240, 300, 300)]
 
 
-@pytest.mark.parametrize("outcome", [UNSENT, BUSY])
-def test_when_the_tries_are_spent_the_lane_cannot_buy_another(outcome: Outcome) -> None:
-    assert RetryPolicy(tries=2).delay(2, outcome, MIDDLE) is None
+def test_bad_company_costs_neither_a_try_nor_a_wait() -> None:
+    outvoted = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="another_refused")
+    assert (outvoted.spends, outvoted.waits) == (False, False)
+    assert RetryPolicy().delay(2, outvoted, MIDDLE, waits=5) == timedelta()
 
 
 def test_no_factor_is_too_steep_to_be_counted() -> None:

@@ -75,7 +75,7 @@ async def test_what_could_not_be_stored_is_asked_for_again(client, store, monkey
 
     monkeypatch.setattr(type(store.receipts), "receive", lambda _, reports: down(reports))
     answer = await client.post("/api/webhooks/p", data=b"one", headers=GENUINE)
-    assert answer.status == 503
+    assert (answer.status, answer.headers["Connection"]) == (503, "close")
 
 
 async def test_the_signature_is_checked_against_the_public_address_whatever_a_proxy_made_of_it(client, seen):

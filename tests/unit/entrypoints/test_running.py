@@ -6,6 +6,7 @@ import pytest
 
 from fn_notifications.entrypoints.cli.context import settings_of_running
 from fn_notifications.entrypoints.cli.running import Running, announced, find
+from fn_notifications.entrypoints.settings.scope import RECORDS
 
 RUNNING = Running(
     pid=os.getpid(),
@@ -47,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_commands_go_to_the_dev_of_their_folder_and_know_its_routes(folder, capsys):
-    settings = settings_of_running()
+    settings = settings_of_running(RECORDS)
     assert settings.database.url.reveal() == RUNNING.database
     assert {channel: lane.adapters for channel, lane in settings.lanes.items()} == RUNNING.adapters
     assert RUNNING.url in capsys.readouterr().err
@@ -57,6 +58,6 @@ def test_what_is_configured_counts_wherever_a_dev_runs(folder, monkeypatch, caps
     """Whoever stops production must not stop the dev that happens to run here instead."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://somewhere.example.com/else")
     monkeypatch.setenv("KAFKA_HOSTS", "kafka.example.com:9092")
-    settings = settings_of_running()
+    settings = settings_of_running(RECORDS)
     assert settings.database.url.reveal() == "postgresql://somewhere.example.com/else"
     assert RUNNING.url not in capsys.readouterr().err

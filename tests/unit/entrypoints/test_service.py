@@ -1,6 +1,7 @@
 """The loops: what cannot be reached is tried again, what breaks is loud, nothing taken is lost."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -98,3 +99,19 @@ def test_a_loop_leaves_the_others_their_share_however_much_it_has_to_do():
     assert Loop(name="a", step=step, idle=7).rest(1, took=3) == 0
     assert Loop(name="a", step=step, idle=7, share=0.25).rest(1, took=3) == pytest.approx(9)
     assert Loop(name="a", step=step, idle=7, share=0.25).rest(0, took=3) == 7
+
+
+async def test_a_loop_stops_even_when_its_step_swallows_that_it_was_told_to():
+    begun = asyncio.Event()
+
+    async def step() -> int:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 0
+
+    running = asyncio.create_task(Supervisor(telemetry=MemoryTelemetry()).run(Loop(name="deaf", step=step, idle=3600)))
+    await begun.wait()
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({running})

@@ -35,6 +35,9 @@ def problems(environ: dict[str, str], embed: Embed = Embed.WHEN_EMPTY) -> dict[s
         pytest.param(STORES | {"KAFKA_API_SECRET": "p"}, {"KAFKA_USERNAME or KAFKA_API_KEY"}, id="sasl secret alone"),
         pytest.param(STORES | {"CACHE_ADAPTER": "redis"}, {"REDIS_URL"}, id="redis without a url"),
         pytest.param(
+            STORES | {"KAFKA_PROPERTIES": "acks=0,client.rack=a"}, {"KAFKA_PROPERTIES"}, id="a fixed property"
+        ),
+        pytest.param(
             STORES | ALLOWED | {"EMAIL_ADAPTER": "sendgrid"}, {"SENDGRID_API_KEY"}, id="sendgrid without a key"
         ),
         pytest.param(STORES | ALLOWED | {"TWILIO_AUTH_TOKEN": "t"}, {"TWILIO_ACCOUNT_SID"}, id="token without sid"),

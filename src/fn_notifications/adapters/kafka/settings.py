@@ -1,6 +1,7 @@
 """What the operator says about Kafka, and what librdkafka is told because of it."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -8,29 +9,12 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from fn_notifications.adapters.kafka.logs import ClientLog
+from fn_notifications.adapters.kafka.properties import CONSUMERS, GUARDED, PRODUCERS
 from fn_notifications.application.errors import Misconfigured
 
 Start: TypeAlias = Literal["now", "earliest"] | datetime
 GroupProtocol: TypeAlias = Literal["classic", "cooperative", "consumer"]
 
-# Reliability rests on these, under whatever name; `extra` may not touch them.
-GUARDED: Final = frozenset(
-    {
-        "acks",
-        "auto.offset.reset",
-        "bootstrap.servers",
-        "delivery.timeout.ms",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.idempotence",
-        "group.id",
-        "group.protocol",
-        "message.timeout.ms",
-        "metadata.broker.list",
-        "partition.assignment.strategy",
-        "request.required.acks",
-    }
-)
 _CONSUMING: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "auto.commit.interval.ms": 1000,
@@ -83,7 +67,8 @@ class KafkaSettings:
     publish_timeout: float = 30.0
     """Seconds a published batch may stay unacknowledged."""
     extra: Mapping[str, str] = field(factory=dict, repr=False)
-    """librdkafka's own properties, such as `ssl.ca.location`, over ours; may hold secrets."""
+    """librdkafka's own properties, such as `ssl.ca.location`, over ours, each for the clients that know it; may hold
+    secrets."""
 
     def __attrs_post_init__(self) -> None:
         problems = "; ".join(self._problems())
@@ -96,7 +81,7 @@ class KafkaSettings:
         return {
             **_CONSUMING,
             **protocol,
-            **self.client(),
+            **self._client(unfit=PRODUCERS),
             "group.id": self.group_id,
             "max.poll.interval.ms": _ms(self.max_poll_interval),
             "topic.metadata.refresh.interval.ms": _ms(self.topic_refresh),
@@ -113,7 +98,7 @@ class KafkaSettings:
         """
         return {
             **_PRODUCING,
-            **self.client(),
+            **self._client(unfit=CONSUMERS),
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": 0,
@@ -121,12 +106,15 @@ class KafkaSettings:
 
     def client(self) -> dict[str, Any]:
         """What every client of this cluster needs; enough for an admin client."""
+        return self._client(unfit=CONSUMERS | PRODUCERS)
+
+    def _client(self, *, unfit: AbstractSet[str]) -> dict[str, Any]:
         return {
             "client.id": "fn-notifications",
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
             **self._security(),
-            **self.extra,
+            **{name: value for name, value in self.extra.items() if name not in unfit},
             "bootstrap.servers": self.bootstrap,
             "logger": ClientLog(),
         }

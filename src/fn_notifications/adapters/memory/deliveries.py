@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from uuid import UUID
 
 from attrs import evolve, frozen
@@ -100,15 +101,23 @@ class MemoryDeliveries:
         now = self.state.clock()
         return [key for key, place in self.state.due.items() if self._is_overdue(key, place, now)][:limit]
 
+    async def outlived(self, limit: int) -> Sequence[DeliveryKey]:
+        """See the port."""
+        await asyncio.sleep(0)
+        now = self.state.clock()
+        free = (key for key, place in self.state.due.items() if (place.lease_until or now) <= now)
+        pending = (one for one in map(self.state.deliveries.__getitem__, free) if one.status is Status.PENDING)
+        return [one.key for one in sorted(pending, key=attrgetter("expires_at")) if one.expires_at <= now][:limit]
+
     def _is_on_the_wire(self, delivery: Delivery, now: datetime) -> bool:
         """Whether a call of a worker with a living lease is under way."""
         place = self.state.due.get(delivery.key)
-        return delivery.status is Status.SENDING and place is not None and (place.lease_until or now) > now
+        return delivery.calling and place is not None and (place.lease_until or now) > now
 
     def _is_overdue(self, key: DeliveryKey, place: Due, now: datetime) -> bool:
         delivery = self.state.deliveries[key]
         match delivery.status:
-            case Status.SENDING:
+            case Status.SENDING | Status.DELIVERED:
                 return not self._is_on_the_wire(delivery, now)
             case Status.IN_DOUBT | Status.SENT:
                 return place.at is not None and place.at <= now

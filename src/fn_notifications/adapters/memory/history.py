@@ -8,12 +8,12 @@ from uuid import UUID
 
 from attrs import frozen
 
-from fn_notifications.adapters.memory.ledger import Accounts, day_at
+from fn_notifications.adapters.memory.ledger import Accounts, backlog, day_at
 from fn_notifications.adapters.memory.state import State
 from fn_notifications.application.ports.history import DeadLetter, Doubtful, Story, Unsettled
-from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.application.ports.ledger import Backlog, Ledger
 from fn_notifications.domain.address import Channel
-from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
 
@@ -32,7 +32,12 @@ class MemoryHistory:
             return None
         return Story(
             notification=self.state.whole(key),
+            read_at=self.state.clock(),
+            queue={
+                one.no: place.at for one, place in self.state.due.items() if key == (one.tenant, one.notification_id)
+            },
             changes=self.state.changes.get(key, ()),
+            overruled=self.state.overruled.get(key, ()),
             receipts=self.state.receipts.get(key, ()),
             repeats=self.state.repeats.get(key, 0),
         )
@@ -47,10 +52,17 @@ class MemoryHistory:
         ]
         return [self.state.whole(key) for key in sorted(keys, key=lambda key: key[1], reverse=True)[:limit]]
 
-    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
+    async def doubtful(
+        self, tenant: str, limit: int, *, held: bool, after: DeliveryKey | None = None
+    ) -> Sequence[Doubtful]:
         """See the port."""
         await asyncio.sleep(0)
-        found = [one for one in self._in_doubt(tenant) if not held or one.due_at == one.expires_at]
+        last = (after.notification_id, after.no) if after else (UUID(int=0), 0)
+        found = [
+            one
+            for one in self._in_doubt(tenant)
+            if (one.key.notification_id, one.key.no) > last and (not held or one.due_at == one.expires_at)
+        ]
         found.sort(key=lambda one: (one.key.notification_id, one.key.no))
         return [
             Doubtful(type=self.state.notifications[tenant, one.key.notification_id].type, delivery=one)
@@ -78,14 +90,18 @@ class MemoryHistory:
         soon = self.state.clock() + horizon
         open_ = [(self.state.deliveries[key], place) for key, place in self.state.due.items()]
         due = [one for one, place in open_ if place.at is not None and place.at <= soon]
-        waits = [one for one in due if one.status is Status.PENDING and one.channel in waiting]
+        waits = sum(one.status is Status.PENDING and one.channel in waiting for one in due)
         return Unsettled(
             sending=sum(one.status is Status.SENDING for one, _ in open_),
-            due_soon=sum(one.status in (Status.PENDING, Status.IN_DOUBT) for one in due) - len(waits),
-            waiting=len(waits),
+            due_soon=sum(one.status in (Status.PENDING, Status.IN_DOUBT) for one in due) - waits,
             unpublished=sum(len(shard.waiting) for shard in self.state.shards),
             unapplied=len(self.state.inbox),
         )
+
+    async def backlog(self, tenant: str) -> Sequence[Backlog]:
+        """See the port."""
+        await asyncio.sleep(0)
+        return backlog(self.state, tenant)
 
     async def ledger(self, tenant: str, days: int | None = None) -> Ledger:
         """See the port."""

@@ -9,13 +9,16 @@ from uuid import UUID
 from attrs import define
 
 from fn_notifications.adapters.memory.state import Intake, State
+from fn_notifications.application.changes import TURNED_DOWN, turned_down_since
 from fn_notifications.application.outward import Transition
 from fn_notifications.application.ports.intake import EventOutcome
-from fn_notifications.application.ports.ledger import Account, Equation, Ledger
+from fn_notifications.application.ports.ledger import Account, Backlog, Equation, Ledger
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.identity import day_of
 from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.reasons import Reason
 
 _ACCEPTED: Final = frozenset({Evidence.ACCEPTED, Evidence.UNDELIVERED, Evidence.DELIVERED})
 _DAY: Final = timedelta(days=1)
@@ -105,9 +108,9 @@ class Accounts:
         )
 
     def _wake_ups(self) -> Account:
-        awake = {one.key: one for one in self._deliveries() if one.due_at is not None or one.status is Status.SENDING}
+        awake = {one.key for one in self._deliveries() if one.queued}
         queued = {key for key in self.state.due if self._is_ours(key.tenant, key.notification_id)}
-        return _account(Equation.WAKE_UPS, len(awake.keys() | queued), len(awake.keys() & queued))
+        return _account(Equation.WAKE_UPS, len(awake | queued), len(awake & queued))
 
     def _made(self) -> tuple[int, int, int]:
         days = [
@@ -128,6 +131,24 @@ class Accounts:
 
     def _is_ours(self, tenant: str, id_: UUID) -> bool:
         return tenant == self.tenant and day_of(id_) >= self.since
+
+
+def backlog(state: State, tenant: str) -> list[Backlog]:
+    """What waits for its way out."""
+    waiting: dict[tuple[Channel, str, Reason | None], list[datetime]] = {}
+    for key, place in state.due.items():
+        one, whole = state.deliveries[key], (key.tenant, key.notification_id)
+        if key.tenant != tenant or one.status is not Status.PENDING or place.at is None:
+            continue
+        down = one.reason if one.reason in TURNED_DOWN else None
+        if down or place.at <= state.clock():
+            changes = [each for each in state.changes.get(whole, ()) if each.delivery_no == key.no]
+            since = (down and turned_down_since(changes)) or place.at
+            waiting.setdefault((one.channel, state.notifications[whole].type, down), []).append(since)
+    return [
+        Backlog(type=type_, channel=channel, reason=reason, deliveries=len(times), since=min(times))
+        for (channel, type_, reason), times in waiting.items()
+    ]
 
 
 def day_at(moment: datetime) -> int:

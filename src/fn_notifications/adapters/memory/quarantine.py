@@ -75,13 +75,13 @@ class MemoryQuarantine:
                     discarded += 1
             return discarded
 
-    async def tally(self, tenant: str) -> Sequence[Tally]:
+    async def tally(self, tenant: str, wanted: Wanted) -> Sequence[Tally]:
         """See the port."""
         await asyncio.sleep(0)
         counts: Counter[tuple[str, str, str]] = Counter()
         reasons = {}
         for one in self.state.quarantine.values():
-            if one.tenant == tenant:
+            if one.tenant == tenant and wanted.fits(one.held):
                 what = {None: "held", _DISCARDED: _DISCARDED}.get(one.outcome, "released")
                 counts[one.held.type, one.held.reason, what] += 1
                 reasons[one.held.type, one.held.reason] = one.held.reason

@@ -25,7 +25,7 @@ class Ranks:
         now = self.state.clock()
         for key, place in self.state.due.items():
             delivery, one = self.state.deliveries[key], self.state.notifications[key.tenant, key.notification_id]
-            if delivery.status is Status.SENT:  # only to be asked about: it waits for no turn
+            if delivery.status in (Status.SENT, Status.DELIVERED):  # it waits for no turn
                 continue
             lane = (delivery.channel, one.priority.rank)
             self.highest[lane, one.user] = max(place.rank, self.highest.get((lane, one.user), 0))

@@ -74,7 +74,7 @@ class MemoryReceipts:
             now = self.state.clock()
             command = judge(before, receipt, now)
             if command and (events := decide(before, command, now)):
-                write(self.state, notification, before, events)
+                write(self.state, notification, before, events, reported=True)
             told = self.state.receipts.get((self.tenant, named[0]), ())
             self.state.receipts[self.tenant, named[0]] = (*told, (named[1], receipt))
         self._suppress(receipt)

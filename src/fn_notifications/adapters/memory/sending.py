@@ -18,6 +18,7 @@ _ACCEPTED: Final = Outcome(kind=OutcomeKind.ACCEPTED)
 SCRIPT: Final[Mapping[str, Outcome]] = MappingProxyType(
     {
         "reject": Outcome(kind=OutcomeKind.REFUSED, scope=Scope.RECIPIENT, code="invalid_recipient"),
+        "reject-content": Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code="http_400"),
         "optout": Outcome(kind=OutcomeKind.OPTED_OUT, scope=Scope.RECIPIENT, code="opted_out"),
         "unauthorised": Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ACCOUNT, code="http_401"),
         "ratelimited": Outcome(
@@ -57,6 +58,10 @@ NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
 TAKEN: Final = frozenset({"hang", "reset-after"})
 """Words whose message is accepted although the answer never comes."""
 
+_NO: Final = (OutcomeKind.REFUSED, OutcomeKind.OPTED_OUT)
+_ANOTHER_REFUSED: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="another_refused")
+_REFUSED_TOGETHER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="refused_together")
+
 _WORD: Final = re.compile(r"(?P<word>[a-z0-9-]+?)(?P<once>-once)?(?:\+(?P<wait>[0-9]{1,4}))?")
 
 
@@ -87,30 +92,50 @@ def provider_id(number: int) -> str:
 
 @frozen(eq=False)
 class MemorySender:
-    """One provider account in memory. A call that hangs is given up after `deadline` seconds of the loop's time."""
+    """One provider account in memory. A call that hangs is given up after `deadline` seconds of the loop's time.
+
+    `together` messages share a call, to nobody twice. What the word of one asks for then becomes of all of them, a
+    refusal before anything else: the call is refused as a whole, and whom the words find fault with is named.
+    """
 
     _mailbox: MemoryMailbox
     _channel: Channel
     _clock: Callable[[], datetime]
     _deadline: float = 0.0
+    _together: int = 1
+    calls: list[int] = field(factory=list, init=False, repr=False)
+    """How many messages each call carried that reached the provider."""
     _met: set[str] = field(factory=set, init=False, repr=False)
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `Sender.send`."""
-        return [await self._send_one(message) for message in messages]
+        outcomes = dict[int, Outcome]()
+        left = dict(enumerate(messages))
+        while left:
+            first = {message.to.lookup: place for place, message in reversed(left.items())}
+            places = sorted(first.values())[: self._together]
+            answers = await self._call([left.pop(place) for place in places])
+            outcomes |= zip(places, answers, strict=True)
+        return [outcomes[place] for place in range(len(messages))]
 
-    async def _send_one(self, message: Message) -> Outcome:
+    async def _call(self, messages: Sequence[Message]) -> list[Outcome]:
         await asyncio.sleep(0)  # as any call would: others get their turn before anything changes
-        word, outcome = self._scripted(message.to)
+        scripted = [self._scripted(message.to) for message in messages]
+        word, outcome = min(scripted, key=_mildness)
         if word == "unreachable":
-            return outcome
+            return [outcome] * len(messages)
+        self.calls.append(len(messages))
         taken = word in TAKEN or outcome.kind is OutcomeKind.ACCEPTED
-        number = self._mailbox.put(self._delivered(message, "accepted" if taken else word))
+        numbers = [self._mailbox.put(self._delivered(message, "accepted" if taken else word)) for message in messages]
         if word == "hang":
             await asyncio.sleep(self._deadline)
         if outcome.kind is OutcomeKind.ACCEPTED:
-            return Outcome(kind=OutcomeKind.ACCEPTED, provider_id=provider_id(number))
-        return outcome
+            return [Outcome(kind=OutcomeKind.ACCEPTED, provider_id=provider_id(number)) for number in numbers]
+        if outcome.kind not in _NO or len(messages) == 1:
+            return [outcome] * len(messages)
+        named = [own.kind in _NO and own.scope is Scope.RECIPIENT for _, own in scripted]
+        others = _ANOTHER_REFUSED if any(named) else _REFUSED_TOGETHER
+        return [own if at_fault else others for at_fault, (_, own) in zip(named, scripted, strict=True)]
 
     def _scripted(self, to: Address) -> tuple[str, Outcome]:
         name = NUMBERS.get(to.value, "") if isinstance(to, PhoneNumber) else to.value.rpartition("@")[0]
@@ -135,3 +160,9 @@ class MemorySender:
             answer=answer,
             attempt_id=message.attempt_id,
         )
+
+
+def _mildness(scripted: tuple[str, Outcome]) -> int:
+    """In the order of which a call's messages say what becomes of it."""
+    _, outcome = scripted
+    return 0 if outcome.kind in _NO else 2 if outcome.kind is OutcomeKind.ACCEPTED else 1

@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from fn_notifications.application.outward import Transition
 from fn_notifications.application.ports.eventlog import SHARDS, Entry
-from fn_notifications.application.ports.history import Change, DeadLetter
+from fn_notifications.application.ports.history import Change, DeadLetter, Overruled
 from fn_notifications.application.ports.intake import Original
 from fn_notifications.application.ports.quarantine import Held
 from fn_notifications.application.taken import Taken
@@ -123,6 +123,7 @@ class State:
     tokens: int = 0
     """Of leases, over all deliveries: a lease is newer than another by its token, even of a place made anew."""
     changes: dict[NotificationKey, tuple[Change, ...]] = field(factory=dict)
+    overruled: dict[NotificationKey, tuple[Overruled, ...]] = field(factory=dict)
     repeats: dict[NotificationKey, int] = field(factory=dict)
     topics: set[tuple[str, str]] = field(factory=set)
     """By tenant: where events were taken in from."""

@@ -112,6 +112,7 @@ class MemoryStorage:
             if repeats := self.state.repeats.pop(key, 0):
                 self._archive(key[0], "repeats", day, repeats)
             self.state.changes.pop(key, None)
+            self.state.overruled.pop(key, None)
             for _, receipt in self.state.receipts.pop(key, ()):
                 self.state.receipt_keys.discard((receipt.provider, receipt.key))
                 self._archive(key[0], "receipts", day)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import evolve as changed
 
 from fn_notifications.adapters.memory.state import Due, State
-from fn_notifications.application.changes import second_thoughts
+from fn_notifications.application.changes import overruled, second_thoughts
 from fn_notifications.application.outward import transitions
 from fn_notifications.domain import events as e
 from fn_notifications.domain.delivery import Delivery
@@ -13,14 +13,18 @@ from fn_notifications.domain.lifecycle import RELEASING
 from fn_notifications.domain.notification import Notification
 
 
-def write(state: State, notification: Notification, before: Delivery, events: Sequence[e.Event]) -> Delivery:
-    """Apply events to a stored delivery. Returns its new state."""
+def write(
+    state: State, notification: Notification, before: Delivery, events: Sequence[e.Event], *, reported: bool = False
+) -> Delivery:
+    """Apply events to a stored delivery. Returns its new state. `reported`: a report made them, which is kept too."""
     after = before.with_events(events)
     key = (before.key.tenant, before.key.notification_id)
     state.deliveries[before.key] = after
     for one in transitions(notification, before, events):
         state.keep(one, notification.user)
     state.changes[key] = (*state.changes.get(key, ()), *second_thoughts(before.key.no, events))
+    if known := overruled(before, events, reported=reported):
+        state.overruled[key] = (*state.overruled.get(key, ()), *known)
     if not after.queued:
         state.due.pop(before.key, None)
     else:

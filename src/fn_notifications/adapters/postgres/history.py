@@ -9,15 +9,16 @@ from attrs import evolve, frozen
 
 from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole
 from fn_notifications.adapters.postgres.eventlog import BACKLOG
-from fn_notifications.adapters.postgres.ledger import read_ledger
+from fn_notifications.adapters.postgres.ledger import read_backlog, read_ledger
 from fn_notifications.adapters.postgres.pool import Connection, Database, fetch
 from fn_notifications.adapters.postgres.receipts import receipt_of
-from fn_notifications.adapters.postgres.rows import change_of, decisions_of, key_of
+from fn_notifications.adapters.postgres.rows import changes_of, decisions_of, key_of, overruled_of
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.application.ports.history import DeadLetter, Doubtful, Story, Unsettled
 from fn_notifications.application.ports.intake import DeadReason, Position
-from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.application.ports.ledger import Backlog, Ledger
 from fn_notifications.domain.address import Channel
+from fn_notifications.domain.delivery import DeliveryKey
 from fn_notifications.domain.notification import Notification
 
 _DECISIONS: Final = """
@@ -35,7 +36,12 @@ WHERE r.tenant = %(tenant)s AND r.notification_id = %(id)s AND r.applied AND r.d
 ORDER BY r.received_at, r.at
 """
 
-_REPEATS: Final = "SELECT count(*) AS repeats FROM requests WHERE tenant = %(tenant)s AND duplicate_of = %(id)s"
+_AROUND: Final = """
+SELECT (SELECT fn_now()) AS now,
+       (SELECT count(*) FROM requests WHERE tenant = %(tenant)s AND duplicate_of = %(id)s) AS repeats
+"""
+
+_QUEUE: Final = "SELECT no, due_at FROM due WHERE tenant = %(tenant)s AND notification_id = %(id)s"
 
 _RECENT: Final = "SELECT id FROM notifications WHERE tenant = %(tenant)s ORDER BY id DESC LIMIT %(limit)s"
 
@@ -50,8 +56,7 @@ FROM dead_letters WHERE tenant = %(tenant)s ORDER BY id DESC LIMIT %(limit)s
 
 _UNSETTLED: Final = """
 SELECT count(*) FILTER (WHERE status = 'sending') AS sending,
-       count(*) FILTER (WHERE status IN ('pending', 'in_doubt') AND soon AND NOT waits) AS due_soon,
-       count(*) FILTER (WHERE soon AND waits) AS waiting
+       count(*) FILTER (WHERE status IN ('pending', 'in_doubt') AND soon AND NOT waits) AS due_soon
 FROM (
     SELECT status, due_at <= (SELECT fn_now()) + make_interval(secs => %(horizon)s) AS soon,
            status = 'pending' AND channel IN (
@@ -63,6 +68,7 @@ FROM (
 _DOUBTFUL: Final = """
 SELECT tenant, notification_id, no FROM due
 WHERE NOT ready AND status = 'in_doubt' AND tenant = %(tenant)s AND (due_at = expires_at OR NOT %(held)s)
+  AND (notification_id, no) > (%(after)s::uuid, %(no)s::smallint)
 ORDER BY notification_id, no LIMIT %(limit)s
 """
 
@@ -98,13 +104,18 @@ class PostgresHistory:
             (whole,) = wholes.values()
             id_ = str(notification_id)
             receipts = await fetch(connection, _RECEIPTS, tenant=tenant, id=id_)
-            (repeats,) = await fetch(connection, _REPEATS, tenant=tenant, id=id_)
-            changes = [change_of(row.no, packed) for row in whole.rows for packed in row.changes or ()]
+            (around,) = await fetch(connection, _AROUND, tenant=tenant, id=id_)
+            queue = await fetch(connection, _QUEUE, tenant=tenant, id=id_)
+            changes = [change for row in whole.rows for change in changes_of(row)]
+            overruled = [one for row in whole.rows for one in overruled_of(row)]
             return Story(
                 notification=notification,
+                read_at=around.now,
+                queue={row.no: row.due_at for row in queue},
                 changes=tuple(sorted(changes, key=lambda change: change.at)),
+                overruled=tuple(sorted(overruled, key=lambda one: one.until)),
                 receipts=tuple((row.delivery_no, receipt_of(row, self.seals)) for row in receipts),
-                repeats=repeats.repeats,
+                repeats=around.repeats,
             )
 
         return await self.database.run(work, snapshot=True)
@@ -122,11 +133,14 @@ class PostgresHistory:
 
         return await self.database.run(work, snapshot=True)
 
-    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
+    async def doubtful(
+        self, tenant: str, limit: int, *, held: bool, after: DeliveryKey | None = None
+    ) -> Sequence[Doubtful]:
         """See the port."""
+        last, no = (after.notification_id, after.no) if after else (UUID(int=0), 0)
 
         async def work(connection: Connection) -> Sequence[Doubtful]:
-            rows = await fetch(connection, _DOUBTFUL, tenant=tenant, limit=limit, held=held)
+            rows = await fetch(connection, _DOUBTFUL, tenant=tenant, limit=limit, held=held, after=str(last), no=no)
             keys = [key_of(row) for row in rows]
             ids = [(tenant, key.notification_id) for key in keys]
             wholes = await Aggregates(self.seals).read(connection, ids, opened=False)
@@ -175,12 +189,15 @@ class PostgresHistory:
             return Unsettled(
                 sending=open_.sending,
                 due_soon=open_.due_soon,
-                waiting=open_.waiting,
                 unpublished=log.entries,
                 unapplied=inbox.unapplied,
             )
 
         return await self.database.run(work, snapshot=True)
+
+    async def backlog(self, tenant: str) -> Sequence[Backlog]:
+        """See the port."""
+        return await read_backlog(self.database, tenant)
 
     async def ledger(self, tenant: str, days: int | None = None) -> Ledger:
         """See the port."""

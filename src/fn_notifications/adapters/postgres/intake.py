@@ -15,7 +15,8 @@ from fn_notifications.adapters.postgres.people import PostgresPeople
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
 from fn_notifications.adapters.postgres.quarantine import settle, still_held, store_held
 from fn_notifications.adapters.postgres.queue import awaits_contact
-from fn_notifications.adapters.postgres.ranks import take_turns
+from fn_notifications.adapters.postgres.ranks import Lane, take_turns
+from fn_notifications.adapters.postgres.reach import Reach
 from fn_notifications.adapters.postgres.received import add_received, correct_received
 from fn_notifications.adapters.postgres.rows import Row, delivery_row, notification_row, packed_decisions
 from fn_notifications.adapters.postgres.sealing import Seals
@@ -130,6 +131,8 @@ class PostgresIntake:
     database: Database
     seals: Seals
     people: PostgresPeople
+    _lanes: Reach[Lane, int] = field(factory=Reach, init=False)
+    """Where each lane had got to."""
 
     async def store(self, batch: Batch) -> Report:
         """See the port. A batch whose commit stays unknown is stored again: its events are duplicates then, and a
@@ -137,7 +140,10 @@ class PostgresIntake:
         """
 
         async def work(connection: Connection) -> Report:
-            return await _Storing(connection=connection, seals=self.seals, people=self.people, batch=batch).report()
+            storing = _Storing(
+                connection=connection, seals=self.seals, people=self.people, lanes=self._lanes, batch=batch
+            )
+            return await storing.report()
 
         return await self.database.run(work)
 
@@ -149,6 +155,7 @@ class _Storing:
     connection: Connection
     seals: Seals
     people: PostgresPeople
+    lanes: Reach[Lane, int]
     batch: Batch
     dead: list[DeadEvent] = field(factory=list)
 
@@ -287,7 +294,7 @@ class _Storing:
             repeated=[row.duplicate_of for row in asked if row.duplicate_of],
         )
         queued = [(one, each) for one in stored for each in one.deliveries if each.status in OPEN]
-        ranks = await take_turns(self.connection, self.batch.tenant, queued)
+        ranks = await take_turns(self.connection, self.batch.tenant, queued, self.lanes)
         await execute(
             self.connection,
             _REST,

@@ -1,13 +1,16 @@
 """The accounts, in PostgreSQL. Each equation is one statement, so that both its sides are of one moment."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from fn_notifications.adapters.postgres.pool import Connection, Database, fetch
 from fn_notifications.application.ports.intake import EventOutcome
-from fn_notifications.application.ports.ledger import Account, Equation, Ledger
+from fn_notifications.application.ports.ledger import Account, Backlog, Equation, Ledger
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.identity import first_of_day
 from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.reasons import Reason
 
 _LONGEST: Final = timedelta(minutes=10)
 """Of everything that is kept, some statements take minutes; each lets go of its snapshot when it ends."""
@@ -106,7 +109,9 @@ _WAKE_UPS: Final = """
 WITH awake AS (
     SELECT d.notification_id, d.no, d.status FROM deliveries d
     WHERE d.tenant = %(tenant)s AND d.notification_id >= %(first)s::uuid
-      AND (d.due_at IS NOT NULL OR d.status = 'sending')
+      AND (d.due_at IS NOT NULL OR d.status = 'sending' OR d.status = 'delivered' AND (d.notification_id, d.no) IN (
+          SELECT a.notification_id, a.delivery_no FROM attempts a
+          WHERE a.tenant = %(tenant)s AND a.notification_id >= %(first)s::uuid AND a.evidence = 0))
 ), queued AS (
     SELECT q.notification_id, q.no, q.status FROM due q
     WHERE q.tenant = %(tenant)s AND q.notification_id >= %(first)s::uuid
@@ -134,6 +139,32 @@ SELECT what, sum(amount)::bigint AS amount FROM archived WHERE tenant = %(tenant
 _LOG_SINCE: Final = """
 SELECT max(CASE what WHEN 'event_log' THEN day + 1 ELSE day END) AS day FROM horizons
 WHERE what IN ('event_log', 'history')
+"""
+
+# Since when: the changes after the last one that is no turning down, as in `turned_down_since`.
+_BACKLOG: Final = """
+SELECT n.type, w.channel, w.reason, count(*) AS deliveries, min(w.since) AS since
+FROM (
+    SELECT q.tenant, q.notification_id, q.channel, d.down AS reason,
+           CASE WHEN d.down IS NULL THEN q.due_at ELSE coalesce(c.since, q.due_at) END AS since
+    FROM due q
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN d.reason IN ('held', 'lane_waits') THEN d.reason END AS down, d.changes FROM deliveries d
+        WHERE d.tenant = q.tenant AND d.notification_id = q.notification_id AND d.no = q.no LIMIT 1
+    ) AS d
+    LEFT JOIN LATERAL (
+        SELECT min(at) FILTER (WHERE no > coalesce(last, 0)) AS since
+        FROM (
+            SELECT (c.value ->> 0)::timestamptz AS at, c.no,
+                   max(c.no) FILTER (WHERE coalesce(c.value ->> 2, '') NOT IN ('held', 'lane_waits')) OVER () AS last
+            FROM jsonb_array_elements(d.changes) WITH ORDINALITY AS c (value, no)
+            WHERE jsonb_typeof(c.value -> 1) = 'string' AND c.value ->> 1 <> 'late'
+        ) AS c
+    ) AS c ON d.down IS NOT NULL
+    WHERE q.tenant = %(tenant)s AND q.status = 'pending' AND (d.down IS NOT NULL OR q.due_at <= (SELECT fn_now()))
+) AS w
+JOIN notifications n ON n.tenant = w.tenant AND n.id = w.notification_id
+GROUP BY n.type, w.channel, w.reason
 """
 
 _SIMPLE: Final = {
@@ -178,6 +209,20 @@ async def read_ledger(database: Database, tenant: str, days: int | None) -> Ledg
         archived=counts["archived"],
         accounts=tuple(accounts),
     )
+
+
+async def read_backlog(database: Database, tenant: str) -> Sequence[Backlog]:
+    """What waits for its way out."""
+    return [
+        Backlog(
+            type=row.type,
+            channel=Channel(row.channel),
+            reason=row.reason and Reason(row.reason),
+            deliveries=row.deliveries,
+            since=row.since,
+        )
+        for row in await _rows(database, _BACKLOG, {"tenant": tenant})
+    ]
 
 
 async def _rows(database: Database, statement: str, values: dict[str, Any]) -> list[Any]:

@@ -69,6 +69,13 @@ class PostgresProcess:
         """The libpq URL of the maintenance database, as the superuser; the same after every `start`."""
         return f"postgresql://postgres@/postgres?host={quote(str(self._runtime))}&port={_PORT}"
 
+    @property
+    def epitaph(self) -> str | None:
+        """What is to be said of a server that ended although nobody stopped it; None while there is none such."""
+        if self._server is None or self._server.poll() is None:
+            return None
+        return f"PostgreSQL ended by itself ({self._server.returncode}), see {self._log}"
+
     def start(self) -> None:
         """Return when a new server accepts connections, after a crash when it has recovered; an old one is stopped.
 

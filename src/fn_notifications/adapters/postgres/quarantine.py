@@ -47,7 +47,7 @@ WHERE ctid = ANY (ARRAY(
 """
 
 _FITTING: Final = """
-    q.outcome IS NULL AND q.tenant = %(tenant)s
+    q.tenant = %(tenant)s
     AND (%(type)s = '' OR q.type = %(type)s) AND (%(user_id)s = '' OR q.user_id = %(user_id)s)
     AND (%(reason)s = '' OR q.reason = %(reason)s)
 """
@@ -55,7 +55,7 @@ _FITTING: Final = """
 _HELD: Final = f"""
 SELECT q.id, q.type, q.user_id, q.reason, q.event_at, q.held_at, q.topic, q.partition, q."offset"
 FROM quarantine q
-WHERE {_FITTING} AND (q.event_at, q.id) > (%(after)s::timestamptz, %(after_id)s)
+WHERE q.outcome IS NULL AND {_FITTING} AND (q.event_at, q.id) > (%(after)s::timestamptz, %(after_id)s)
 ORDER BY q.event_at, q.id LIMIT %(limit)s
 """  # noqa: S608 - made of this module's own text
 
@@ -71,7 +71,7 @@ CROSS JOIN LATERAL (
 _DISCARD: Final = f"""
 WITH newest AS (
     SELECT q.id, row_number() OVER (PARTITION BY q.user_id, q.type ORDER BY q.event_at DESC, q.id DESC) AS place
-    FROM quarantine q WHERE {_FITTING}
+    FROM quarantine q WHERE q.outcome IS NULL AND {_FITTING}
 ), locked AS (
     SELECT q.id, q.identity, q.user_id, q.type FROM quarantine q
     WHERE q.tenant = %(tenant)s AND q.outcome IS NULL AND q.id IN (SELECT id FROM newest WHERE place > %(keep)s)
@@ -87,12 +87,12 @@ WITH newest AS (
 SELECT count(*) AS discarded FROM locked
 """  # noqa: S608 - made of this module's own text
 
-_TALLY: Final = """
-SELECT type, reason, count(*) FILTER (WHERE outcome IS NULL) AS held,
-       count(*) FILTER (WHERE outcome <> 'discarded') AS released,
-       count(*) FILTER (WHERE outcome = 'discarded') AS discarded
-FROM quarantine WHERE tenant = %(tenant)s GROUP BY type, reason ORDER BY type, reason
-"""
+_TALLY: Final = f"""
+SELECT q.type, q.reason, count(*) FILTER (WHERE q.outcome IS NULL) AS held,
+       count(*) FILTER (WHERE q.outcome <> 'discarded') AS released,
+       count(*) FILTER (WHERE q.outcome = 'discarded') AS discarded
+FROM quarantine q WHERE {_FITTING} GROUP BY q.type, q.reason ORDER BY q.type, q.reason
+"""  # noqa: S608 - made of this module's own text
 
 
 @frozen
@@ -137,7 +137,7 @@ class PostgresQuarantine:
 
         return await self.database.run(work)
 
-    async def tally(self, tenant: str) -> Sequence[Tally]:
+    async def tally(self, tenant: str, wanted: Wanted) -> Sequence[Tally]:
         """See the port."""
 
         async def work(connection: Connection) -> Sequence[Tally]:
@@ -149,7 +149,7 @@ class PostgresQuarantine:
                     released=row.released,
                     discarded=row.discarded,
                 )
-                for row in await fetch(connection, _TALLY, tenant=tenant)
+                for row in await fetch(connection, _TALLY, **_named(tenant, wanted))
             ]
 
         return await self.database.run(work, snapshot=True)

@@ -3,7 +3,7 @@ that may die, and how it moves with its delivery.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -12,6 +12,9 @@ from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.reasons import Reason
+
+_CALLING: Final = (Status.SENDING, Status.DELIVERED)
+"""What is delivered has a place only while another call of it is on the wire."""
 
 
 @frozen(kw_only=True)
@@ -38,7 +41,7 @@ class Place:
 
     def on_the_wire(self, now: datetime) -> bool:
         """Whether a call of a worker with a living lease is under way."""
-        return self.status == Status.SENDING and self.lease_until is not None and self.lease_until > now
+        return self.status in _CALLING and self.lease_until is not None and self.lease_until > now
 
     def held(self, token: int, now: datetime) -> bool:
         """Whether the lease of this token still holds and nothing was begun under it."""
@@ -51,7 +54,7 @@ class Place:
         A lease also ends with the state it was taken in; only with a call on the wire it is always kept.
         """
         due_at, status = delivery.due_at or self.due_at, delivery.status or ""
-        kept = status == Status.SENDING or (status == self.status and not freed)
+        kept = delivery.calling or (status == self.status and not freed)
         return evolve(
             self,
             due_at=due_at,

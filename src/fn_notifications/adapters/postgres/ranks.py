@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from fn_notifications.adapters.postgres.pool import Connection, fetch
+from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
 from fn_notifications.adapters.postgres.queue import new_place
+from fn_notifications.adapters.postgres.reach import Reach
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.fairness import next_turn
@@ -19,7 +20,7 @@ FROM json_to_recordset(%(people)s) AS i (tenant text, user_id text, channel text
 LEFT JOIN LATERAL (
     SELECT q.rank AS highest FROM due q
     WHERE q.user_id = i.user_id AND q.channel = i.channel AND q.tenant = i.tenant AND q.priority = i.priority
-      AND q.status <> 'sent'
+      AND q.status NOT IN ('sent', 'delivered')
     ORDER BY q.rank DESC LIMIT 1
 ) AS q ON true
 LEFT JOIN LATERAL (
@@ -28,26 +29,37 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 """
 
-# Where a lane has got to: the first that may be claimed. Where nothing may, the first of those that may be so next;
-# where nothing waits at all, behind everything there ever was, so that what comes back later is not overtaken for long.
+# In order of the keys. Nothing is written: a version of the row for every batch would be walked over by all later ones.
+_LOCK: Final = """
+INSERT INTO turns AS t (channel, priority, tenant, type, last, furthest)
+SELECT channel, priority, tenant, type, -1, -1 FROM json_populate_recordset(NULL::turns, %(turns)s)
+ON CONFLICT (channel, priority, tenant, type) DO UPDATE SET last = t.last WHERE false
+"""
+
+# Where a lane has got to: the first that may be claimed. Where nothing may, the first of those that may be so next,
+# if everything is looked at; where nothing waits at all, behind everything there ever was, so that what comes back
+# later is not overtaken for long.
 _TURNS: Final = """
-WITH locked AS (
-    INSERT INTO turns AS t (channel, priority, tenant, type, last, furthest)
-    SELECT channel, priority, tenant, type, -1, -1 FROM json_populate_recordset(NULL::turns, %(turns)s)
-    ON CONFLICT (channel, priority, tenant, type) DO UPDATE SET last = t.last
-    RETURNING t.channel, t.priority, t.type, t.last
+WITH floors AS MATERIALIZED (
+    SELECT l.channel, l.priority, coalesce(
+        (SELECT q.rank FROM due q
+         WHERE q.ready AND q.channel = l.channel AND q.priority = l.priority AND q.rank >= coalesce(l.rank, -1)
+         ORDER BY q.rank LIMIT 1),
+        CASE WHEN l.rank IS NULL THEN (SELECT min(q.rank) FROM (
+             SELECT channel, priority, rank FROM due
+             WHERE NOT ready AND status = 'pending' ORDER BY coalesce(lease_until, due_at) LIMIT 100
+        ) AS q WHERE q.channel = l.channel AND q.priority = l.priority) END,
+        (SELECT max(t.furthest) FROM turns t WHERE t.channel = l.channel AND t.priority = l.priority),
+        0) AS floor
+    FROM json_to_recordset(%(lanes)s) AS l (channel text, priority smallint, rank bigint)
 )
-SELECT l.channel, l.priority, l.type, l.last, coalesce(
-    (SELECT q.rank FROM due q
-     WHERE q.ready AND q.channel = l.channel AND q.priority = l.priority
-     ORDER BY q.rank LIMIT 1),
-    (SELECT min(q.rank) FROM (
-         SELECT channel, priority, rank FROM due
-         WHERE NOT ready AND status = 'pending' ORDER BY coalesce(lease_until, due_at) LIMIT 100
-     ) AS q WHERE q.channel = l.channel AND q.priority = l.priority),
-    (SELECT max(t.furthest) FROM turns t WHERE t.channel = l.channel AND t.priority = l.priority),
-    0) AS floor
-FROM locked l
+SELECT i.channel, i.priority, i.type, t.last, f.floor
+FROM json_populate_recordset(NULL::turns, %(turns)s) AS i
+CROSS JOIN LATERAL (
+    SELECT t.last FROM turns t
+    WHERE t.channel = i.channel AND t.priority = i.priority AND t.tenant = i.tenant AND t.type = i.type LIMIT 1
+) AS t
+JOIN floors f ON f.channel = i.channel AND f.priority = i.priority
 """
 
 Queued = tuple[Notification, Delivery]
@@ -86,23 +98,37 @@ class Ranks:
         ]
 
 
-async def take_turns(connection: Connection, tenant: str, queued: Sequence[Queued]) -> Ranks:
-    """Lock the turns of these deliveries' types, in order of their keys, and see where their people stand."""
+async def take_turns(connection: Connection, tenant: str, queued: Sequence[Queued], reach: Reach[Lane, int]) -> Ranks:
+    """Lock the turns of these deliveries' types, in order of their keys, and see where their people and lanes stand."""
     ranks = Ranks(tenant)
     if not queued:
         return ranks
     asked = {(each.channel, one.priority.rank, one.user.user_id, one.type) for one, each in queued}
     people = sorted({(user, channel, priority) for channel, priority, user, _ in asked})
     flows = sorted({((channel, priority), type_) for channel, priority, _, type_ in asked})
-    rows = [{"tenant": tenant, "user_id": user, "channel": lane, "priority": rank} for user, lane, rank in people]
-    for row in await fetch(connection, _PEOPLE, people=rows):
+    persons = [{"tenant": tenant, "user_id": user, "channel": lane, "priority": rank} for user, lane, rank in people]
+    for row in await fetch(connection, _PEOPLE, people=persons):
         ranks.highest[(row.channel, row.priority), row.user_id] = row.highest
         if row.reachable:
             ranks.reachable.add((row.user_id, row.channel))
-    for row in await fetch(connection, _TURNS, turns=[_turn(tenant, flow) for flow in flows]):
-        ranks.floors[row.channel, row.priority] = row.floor
+    turns = [_turn(tenant, flow) for flow in flows]
+    await execute(connection, _LOCK, turns=turns)
+    with reach.look() as marks:
+        lanes = [_lane(lane, marks.get(lane)) for lane in sorted({lane for lane, _ in flows})]
+        rows = await fetch(connection, _TURNS, turns=turns, lanes=lanes)
+    for row in rows:
+        lane = (row.channel, row.priority)
+        # Claims do not look further back than this then, so newcomers do not stand there.
+        ranks.floors[lane] = max(row.floor, reach.resting.get(lane, row.floor))
         ranks.last[(row.channel, row.priority), row.type] = row.last
+    for lane, floor in ranks.floors.items():
+        reach.reached(lane, floor)
     return ranks
+
+
+def _lane(lane: Lane, mark: int | None) -> dict[str, Any]:
+    channel, priority = lane
+    return {"channel": channel, "priority": priority, "rank": mark}
 
 
 def _turn(tenant: str, flow: tuple[Lane, str]) -> dict[str, Any]:

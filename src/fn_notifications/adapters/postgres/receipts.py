@@ -133,7 +133,7 @@ class PostgresReceipts:
                 changes[change.before.key] = _judged(change, receipt, judge, now)
             settled.append(_settled(row, now, applied=receipt is not None and (known or receipt.attempt_id is None)))
         await suppress(connection, self.seals, list(self._opt_outs(receipt for _, receipt in taken if receipt)))
-        await write(connection, [one for one in changes.values() if one.events], now)
+        await write(connection, [one for one in changes.values() if one.events], now, reported=True)
         await execute(connection, _SETTLE, receipts=settled)
         applied = sum(one["applied"] for one in settled)
         waiting = sum(one["look_at"] is not None for one in settled)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from fn_notifications.application.errors import Refused
-from fn_notifications.application.ports.history import Change
+from fn_notifications.application.ports.history import Change, Overruled
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Priority
 from fn_notifications.domain.decision import Decision, Verdict
@@ -192,16 +192,42 @@ def packed_change(change: Change) -> list[Any]:
     return _trimmed([change.at, change.event, change.reason, change.until, change.text])
 
 
-def change_of(delivery_no: int, packed: Sequence[Any]) -> Change:
-    """What `packed_change` packed."""
-    at, event, reason, until, text = (*packed, None, None, None)[:5]
+def packed_overruled(one: Overruled) -> list[Any]:
+    """What was known of an attempt. A number stands where a change has its name."""
+    return _trimmed([one.until, one.attempt_no, one.evidence, one.code])
+
+
+def changes_of(row: Row) -> list[Change]:
+    """What `packed_change` packed into a delivery's row."""
+    return [_change_of(row.no, *packed) for packed in row.changes or () if isinstance(packed[1], str)]
+
+
+def overruled_of(row: Row) -> list[Overruled]:
+    """What `packed_overruled` packed into a delivery's row."""
+    return [_overruled_of(row.no, *packed) for packed in row.changes or () if isinstance(packed[1], int)]
+
+
+def _change_of(
+    delivery_no: int,
+    at: str,
+    event: str,
+    reason: str | None = None,
+    until: str | None = None,
+    text: str | None = None,
+) -> Change:
     return Change(
         at=moment(at),
         delivery_no=delivery_no,
         event=event,
         reason=reason,
-        until=until and moment(until),
+        until=moment(until) if until else None,
         text=text,
+    )
+
+
+def _overruled_of(delivery_no: int, until: str, attempt_no: int, evidence: int, code: str | None = None) -> Overruled:
+    return Overruled(
+        until=moment(until), delivery_no=delivery_no, attempt_no=attempt_no, evidence=Evidence(evidence), code=code
     )
 
 

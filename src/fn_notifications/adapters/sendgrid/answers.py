@@ -61,6 +61,13 @@ FIELDS: Final[tuple[tuple[re.Pattern[str], Outcome], ...]] = (
 """What the first known `errors[].field` of a 400 says. A sender address is configuration: it would fail every message,
 so the account stops and nothing is lost."""
 
+ANOTHER_REFUSED: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="another_refused")
+"""A request is refused as a whole: this message was not the one that the answer finds fault with."""
+REFUSED_TOGETHER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, code="refused_together")
+"""The answer does not say which message was at fault."""
+
+_PERSONALIZATION: Final = re.compile(r"personalizations\.(\d{1,4})(?=\.|$)(\.(?:to|cc|bcc)\b)?")
+
 BROKEN_CONTENT: Final = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code="key_in_content")
 """The SDK refuses to build a message that holds an API key."""
 
@@ -79,6 +86,28 @@ def outcome_of(response: Response) -> Outcome:
         # Every answer names the limit's next reset; only one that was refused for the limit has to wait for it.
         return evolve(known, retry_after=asked_pause(response, reset=RESET if status == 429 else None))
     return known
+
+
+def outcomes_of(response: Response, count: int) -> list[Outcome]:
+    """What a whole answer says of each of the `count` messages in the request, in their order.
+
+    All of them were accepted, under one id, to which we add the place; or none was.
+    """
+    one = outcome_of(response)
+    if count == 1:
+        return [one]
+    if one.kind is OutcomeKind.ACCEPTED and one.provider_id:
+        return [evolve(one, provider_id=f"{one.provider_id}#{place}") for place in range(count)]
+    if one.kind is not OutcomeKind.REFUSED:
+        return [one] * count
+    named = _named(response.body, count)
+    return [named.get(place, ANOTHER_REFUSED if named else REFUSED_TOGETHER) for place in range(count)]
+
+
+def _named(body: bytes, count: int) -> dict[int, Outcome]:
+    """The places of the messages that an answer finds fault with."""
+    found = [match for name in _error_fields(body) if (match := _PERSONALIZATION.match(name))]
+    return {int(match[1]): FIELDS[0][1] if match[2] else STATUSES[400] for match in found if int(match[1]) < count}
 
 
 def _by_field(body: bytes) -> Outcome | None:

@@ -21,5 +21,7 @@ class SendGridSettings:
     """SendGrid checks a message, answers 200 and delivers nothing."""
     tracking: bool = False
     """Whether SendGrid rewrites links and adds a pixel, to report opens and clicks."""
+    batch: int = 1000
+    """How many messages share a request at most; a thousand is SendGrid's own bound."""
     deadline: float = 30.0
     """Seconds one call may take, all in all."""

@@ -102,14 +102,14 @@ METRICS: Final = (
         name="fn_notifications.provider.call.seconds",
         kind=Kind.HISTOGRAM,
         labels=("route", "outcome"),
-        meaning="How long calls to a provider took, by how they ended.",
+        meaning="How long calls to a provider took, by how they ended; one of several messages, by each way they did.",
     ),
     Metric(
         said="calls.lease_over",
         name="fn_notifications.calls.lease_over.total",
         kind=Kind.COUNTER,
         labels=("route",),
-        meaning="Calls not made because their lease was nearly over: a process was frozen, or much too slow.",
+        meaning="Calls not made: a process was frozen or much too slow, and the lease nearly over, or it had to stop.",
     ),
     Metric(
         said="routes.turned",

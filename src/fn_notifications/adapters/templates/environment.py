@@ -1,8 +1,10 @@
 """Jinja2 with everything shut that a template for messages does not need, and everything out that is not repeatable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from types import BuiltinMethodType
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError, meta, nodes
@@ -15,15 +17,59 @@ from fn_notifications.application.content import LARGEST_HTML
 from fn_notifications.application.ports.sending import ContentError
 
 T = TypeVar("T")
+_PADDING: Final = ("batch", "center", "indent", "slice", "tojson")
+"""Filters that make as much as a number says."""
+_FORMATS: Final = frozenset({"format", "format_map"})
+_PASSED: Final = (Context, Environment, nodes.EvalContext)
+
+
+def _refuse_vast(arguments: Iterable[object]) -> None:
+    if any(isinstance(one, int) and abs(one) > LARGEST_HTML for one in arguments):
+        raise SecurityError("a number this large is not for templates")
+
+
+def _bounded(make: Callable[..., T]) -> Callable[..., T]:
+    """A filter that refuses lengths no message can have, such as a width to pad to. The value itself may be any."""
+
+    @wraps(make)
+    def bounded(*arguments: Any, **named: Any) -> T:
+        _refuse_vast((*_after_value(arguments), *named.values()))
+        return make(*arguments, **named)
+
+    return bounded
+
+
+def _after_value(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Without the value, which a filter gets first, or behind what Jinja itself passes."""
+    behind = next((place for place, one in enumerate(arguments) if not isinstance(one, _PASSED)), 0)
+    return arguments[behind + 1 :]
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, which keeps templates from objects' insides, and from filling the memory too."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.filters |= {name: _bounded(self.filters[name]) for name in _PADDING}
+        # A format says in its text how wide it pads.
+        del self.filters["format"]
+
+    def call(self, context: Context, called: Any, /, *arguments: Any, **named: Any) -> Any:
+        """Refuse lengths that no message can have, where a text pads itself."""
+        if isinstance(called, BuiltinMethodType):
+            _refuse_vast((*arguments, *named.values()))
+        return super().call(context, called, *arguments, **named)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Methods that format are none, for the same reason as the filter."""
+        return getattr(obj, "__name__", "") not in _FORMATS and super().is_safe_callable(obj)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Refuse powers, and repetitions that make more than a message can be."""
+        """Refuse powers, formats, and repetitions that make more than a message can be."""
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError("% of a text is not for templates")
         repeated = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
         times = [side for side in (left, right) if isinstance(side, int)]
         if operator == "**" or (repeated and times and repeated[0] * times[0] > LARGEST_HTML):

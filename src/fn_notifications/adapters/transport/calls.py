@@ -2,24 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from fn_notifications.adapters.transport.http import CallFailed, NotSent
-from fn_notifications.application.ports.sending import Message
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
 
+T = TypeVar("T")
+R = TypeVar("R")
 
-async def call_each(messages: Sequence[Message], call: Callable[[Message], Awaitable[Outcome]]) -> list[Outcome]:
-    """One call per message, all at once (the transport's pool is the bound), outcomes in the messages' order.
+
+async def call_each(payloads: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
+    """One call per payload, all at once (the transport's pool is the bound), what they return in the payloads' order.
 
     Cancelling it cancels every call. Should `call` itself break, the others still end before that is raised.
     """
-    answers = await asyncio.gather(*[call(message) for message in messages], return_exceptions=True)
-    outcomes = []
+    answers = await asyncio.gather(*[call(payload) for payload in payloads], return_exceptions=True)
+    returned = []
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-        outcomes.append(answer)
-    return outcomes
+        returned.append(answer)
+    return returned
 
 
 def outcome_of_failure(failure: CallFailed) -> Outcome:

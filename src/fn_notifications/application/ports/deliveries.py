@@ -126,8 +126,14 @@ class Deliveries(Protocol):
         ...
 
     async def overdue(self, limit: int) -> Sequence[DeliveryKey]:
-        """Deliveries that nobody works on and whose time has come otherwise: a dead lease with an open attempt, a
-        doubt whose grace is over, one that was sent and is to be asked about. A dead lease without an attempt is
-        simply due again and never stands here.
+        """Deliveries that nobody works on and whose time has come otherwise: a dead lease with an open attempt, even
+        where another attempt arrived; a doubt whose grace is over; one that was sent and is to be asked about. A dead
+        lease without an attempt is simply due again and never stands here.
+        """
+        ...
+
+    async def outlived(self, limit: int) -> Sequence[DeliveryKey]:
+        """Pending deliveries whose time to live is over and that no living lease is on, the longest over first:
+        whether or not anybody would ever claim them.
         """
         ...

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fn_notifications.application.ports.intake import DeadReason, Position
-from fn_notifications.application.ports.ledger import Ledger
+from fn_notifications.application.ports.ledger import Backlog, Ledger
 from fn_notifications.domain.address import Channel
-from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
+from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.receipts import Receipt
 
@@ -25,7 +26,18 @@ class Change:
     reason: str | None
     until: datetime | None = None
     text: str | None = None
-    """An operator's reason; what a late answer said."""
+    """An operator's reason, and who that was; what a late answer said."""
+
+
+@frozen(kw_only=True)
+class Overruled:
+    """What was known of an attempt until `until`, when more was learnt (see `overruled`)."""
+
+    until: datetime
+    delivery_no: int
+    attempt_no: int
+    evidence: Evidence
+    code: str | None = None
 
 
 @frozen(kw_only=True)
@@ -33,7 +45,15 @@ class Story:
     """Everything about one notification."""
 
     notification: Notification
+    read_at: datetime = field(eq=False)
+    """By the store's time."""
+    queue: Mapping[int, datetime | None]
+    """By number, the deliveries that have a place in the queue, and when each is due there: earlier than it was put
+    off to where what it waited for has come. None while it is on the wire.
+    """
     changes: tuple[Change, ...] = ()
+    overruled: tuple[Overruled, ...] = ()
+    """In order of their times."""
     receipts: tuple[tuple[int, Receipt], ...] = ()
     """Delivery number and report."""
     repeats: int = 0
@@ -67,8 +87,6 @@ class Unsettled:
 
     sending: int = 0
     due_soon: int = 0
-    waiting: int = 0
-    """Due as well, but nothing can go there: see `unsettled`."""
     unpublished: int = 0
     unapplied: int = 0
 
@@ -89,8 +107,13 @@ class History(Protocol):
         """The newest notifications with their deliveries, newest first."""
         ...
 
-    async def doubtful(self, tenant: str, limit: int, *, held: bool) -> Sequence[Doubtful]:
-        """What is in doubt, the oldest event first. `held`: only what waits for an operator, until it expires."""
+    async def doubtful(
+        self, tenant: str, limit: int, *, held: bool, after: DeliveryKey | None = None
+    ) -> Sequence[Doubtful]:
+        """What is in doubt, the oldest event first. `held`: only what waits for an operator, until it expires.
+
+        `after`: what follows this delivery in that order, whatever became of it.
+        """
         ...
 
     async def doubts(self, tenant: str) -> Mapping[Channel, int]:
@@ -105,8 +128,12 @@ class History(Protocol):
         """What is on the wire, due within `horizon`, unpublished or unapplied.
 
         Of the channels in `waiting` nothing can go within the horizon (see `waiting_channels`): what is pending there
-        is counted apart.
+        does not count.
         """
+        ...
+
+    async def backlog(self, tenant: str) -> Sequence[Backlog]:
+        """What is pending and could go but for the ways out: what is due, and what was put off for a hold or a lane."""
         ...
 
     async def ledger(self, tenant: str, days: int | None = None) -> Ledger:

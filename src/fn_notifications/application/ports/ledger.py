@@ -1,12 +1,17 @@
-"""What must add up, over tables that are written together: a row that is gone from any of them leaves a difference."""
+"""What must add up, over tables that are written together: a row that is gone from any of them leaves a difference.
+And what waits.
+"""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 
 from attrs import field, frozen
 
 from fn_notifications.application.ports.intake import EventOutcome
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.reasons import Reason
 
 
 class Equation(StrEnum):
@@ -37,7 +42,7 @@ class Equation(StrEnum):
     TRANSITIONS = "transitions"
     """The version of a delivery = its rows in the event log, while those are kept."""
     WAKE_UPS = "wake_ups"
-    """Every delivery that has a next wake-up has its place in the queue, and no other has one."""
+    """Every delivery that has a next wake-up, or a call on the wire, has its place in the queue, and no other has."""
 
 
 @frozen(kw_only=True)
@@ -77,3 +82,16 @@ class Ledger:
     def imbalances(self) -> tuple[Account, ...]:
         """What does not add up."""
         return tuple(account for account in self.accounts if account.off)
+
+
+@frozen(kw_only=True)
+class Backlog:
+    """Deliveries of one type and channel that wait for their way out, all for the same reason."""
+
+    type: str
+    channel: Channel
+    reason: Reason | None
+    """`held` or `lane_waits`; None: they are due and were not turned down."""
+    deliveries: int
+    since: datetime
+    """When the first of them began to wait: was turned down, and never since for another reason, or was due."""

@@ -12,7 +12,7 @@ from fn_notifications.domain.reasons import Reason
 
 @frozen(kw_only=True)
 class Wanted:
-    """Which of the held ones are meant: all that fit. What is None does not matter."""
+    """Which are meant: all that fit. What is None does not matter."""
 
     type: str | None = None
     user_id: str | None = None
@@ -69,8 +69,8 @@ class Quarantine(Protocol):
         """
         ...
 
-    async def tally(self, tenant: str) -> Sequence[Tally]:
-        """The counts, by type and reason."""
+    async def tally(self, tenant: str, wanted: Wanted) -> Sequence[Tally]:
+        """The counts of what fits, by type and reason."""
         ...
 
 

@@ -42,7 +42,8 @@ class Sender(Protocol):
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Hand the messages over; outcomes in the same order, one each.
 
-        Exactly one request per message (or one for all, where the provider takes many), never a hidden retry.
+        Each message is in exactly one request, alone or, where the provider takes several, with others; never a hidden
+        retry. A refusal that is another message's fault is `UNSENT` of `Scope.BATCH`: it goes again with fewer others.
         Never raises for an answer, a refused connection or a time-out: those are outcomes. The caller sets the
         total deadline by cancelling; a cancelled call may have been acted on.
         """

@@ -7,6 +7,7 @@ from typing import Final
 from fn_notifications.entrypoints.settings.kinds import duration
 
 _LONGEST_PIN: Final = 30 * 86_400
+_LONGEST_NAME: Final = 60
 _MOST: Final = 1_000_000
 _MOST_DAYS: Final = 36_500
 
@@ -15,6 +16,13 @@ def name(text: str) -> str:
     """A name. Never an empty one: a variable that is not set must not come to mean everything."""
     if not text.strip():
         raise ArgumentTypeError("it is empty; to mean everything, say --all")
+    return text
+
+
+def signature(text: str) -> str:
+    """What somebody calls themselves: not by an address, for it is kept and shown."""
+    if not (text.strip() and text.isprintable() and len(text) <= _LONGEST_NAME) or "@" in text:
+        raise ArgumentTypeError(f"expected a name of at most {_LONGEST_NAME} characters and no address")
     return text
 
 

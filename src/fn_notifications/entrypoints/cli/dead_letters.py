@@ -11,11 +11,12 @@ from fn_notifications.application.ports.intake import EventOutcome
 from fn_notifications.entrypoints.bootstrap import Service, bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
 from fn_notifications.entrypoints.settings import Settings
+from fn_notifications.entrypoints.settings.scope import PLANS
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List them, or replay one: exit code 1 when it is still dead, or not there."""
-    return asyncio.run(_run(database_of_running(), arguments))
+    return asyncio.run(_run(database_of_running(PLANS), arguments))
 
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:

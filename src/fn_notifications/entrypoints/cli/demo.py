@@ -19,6 +19,7 @@ from fn_notifications.application.ports.events import Outgoing
 from fn_notifications.application.preferences import InvalidPreferences
 from fn_notifications.application.waiting import waiting_channels
 from fn_notifications.domain.address import Channel
+from fn_notifications.domain.reasons import SENTENCES, Reason
 from fn_notifications.entrypoints.cli.context import settings_here, telemetry_of, until_stopped
 from fn_notifications.entrypoints.cli.lines import (
     BadInput,
@@ -53,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
             preferences = preference_documents(read_lines(arguments.preferences))
         else:
             preferences = sample_preferences()
-        return until_stopped(_demo(settings, messages, preferences, arguments), when_stopped=_STOPPED)
+        return until_stopped(
+            _demo(settings, messages, preferences, arguments), grace=settings.shutdown_grace, when_stopped=_STOPPED
+        )
     except (BadInput, InvalidPreferences) as error:
         print(f"fn-notifications: {error}", file=sys.stderr)
         return 2
@@ -163,7 +166,7 @@ def _show(document: Mapping[str, Any]) -> None:
                 notification["notification_type"],
                 delivery["channel"],
                 delivery["status"],
-                delivery["reason"] or "",
+                SENTENCES[Reason(delivery["reason"])] if delivery["reason"] else "",
                 delivery["provider"] or "",
                 str(delivery["attempts"]),
             )

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if running := find(settings.state_dir):
         print(f"fn-notifications: a dev runs here already: {running.url} (process {running.pid})", file=sys.stderr)
         return 1
-    return until_stopped(_dev(settings, keep=arguments.keep))
+    return until_stopped(_dev(settings, keep=arguments.keep), grace=settings.shutdown_grace)
 
 
 async def _dev(settings: Settings, *, keep: bool) -> int:
@@ -104,7 +104,7 @@ async def _watch_lines(stack: Stack) -> None:
                 said = summary(delivery)
                 if seen.get(delivery.key.event_key) != said:
                     seen[delivery.key.event_key] = said
-                    print(f"{notification.user.user_id}  {notification.type}  {said}", flush=True)
+                    print(f"{notification.id}  {notification.user.user_id}  {notification.type}  {said}", flush=True)
         await asyncio.wait({stack.running}, timeout=_REFRESH)
     await stack.running
 

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from attrs import asdict, evolve
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"fn-notifications: no notification {id_}", file=sys.stderr)
         return 1
     if arguments.json:
-        print(json.dumps(asdict(explanation), default=str, indent=2))
+        print(json.dumps(asdict(explanation), default=datetime.isoformat, indent=2))
     else:
         print("\n".join(_text(explanation)))
     return 0

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from fn_notifications.application.ports.routes import Seen
 from fn_notifications.application.waiting import clock, hold_sentence, stop_sentence
-from fn_notifications.domain.stops import Passage
+from fn_notifications.domain.stops import Passage, channel_of
 from fn_notifications.entrypoints.cli.context import database_of_running
 from fn_notifications.entrypoints.cli.operators import operating
 from fn_notifications.entrypoints.parts import routes_of
@@ -42,7 +42,8 @@ def _document(seen: Seen, routes: Sequence[str]) -> Mapping[str, Any]:
         "holds": [asdict(hold) for hold in board.holds],
         "routes": {
             route: {
-                "state": _PASSAGES[board.passage(route, None, seen.now)],
+                "state": _state(seen, route),
+                "held": _is_held(seen, route),
                 **(asdict(board.standings[route]) if route in board.standings else {}),
             }
             for route in dict.fromkeys((*routes, *board.standings))
@@ -63,7 +64,9 @@ def _lines(seen: Seen, routes: Sequence[str]) -> Iterator[str]:
     yield ""
     for route in dict.fromkeys((*routes, *board.standings)):
         standing = board.standings.get(route)
-        notes = [_PASSAGES[board.passage(route, None, now)]]
+        notes = ["held back"] if _is_held(seen, route) else []
+        if not notes or _state(seen, route) != _PASSAGES[Passage.OPEN]:
+            notes.append(_state(seen, route))
         if standing and standing.pin and now < standing.pin.until:
             notes.append(f"pinned by {standing.pin.by} until {clock(standing.pin.until)}")
         if standing and standing.demotion and standing.demotion.lasts(now):
@@ -72,3 +75,13 @@ def _lines(seen: Seen, routes: Sequence[str]) -> Iterator[str]:
             notes.append(f"{standing.rate:g} calls a second")
         yield f"{route:<20} {', '.join(notes)}"
     yield from (stop_sentence(stop, now) for stop in board.stops.values() if stop.passage(now) is not Passage.OPEN)
+
+
+def _is_held(seen: Seen, route: str) -> bool:
+    """Whether everything on a route waits for an operator."""
+    return seen.board.held_by(route=route, channel=channel_of(route)) is not None
+
+
+def _state(seen: Seen, route: str) -> str:
+    """How a route stands by itself, whatever is held."""
+    return _PASSAGES[evolve(seen.board, holds=()).passage(route, None, seen.now)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fn_notifications import __version__
 from fn_notifications.application.errors import Misconfigured, MissingExtra, PortError
-from fn_notifications.entrypoints.cli.arguments import amount, days, moment, name, number, seconds, span
+from fn_notifications.entrypoints.cli.arguments import amount, days, moment, name, number, seconds, signature, span
 from fn_notifications.entrypoints.registry import resolve
 
 _COMMANDS = "fn_notifications.entrypoints.cli"
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--role", action="append", metavar="ROLE", help="run this loop only (repeatable): intake, …")
     serve.add_argument("--embedded", action="store_true", help="embed the parts that are not configured")
     serve.add_argument("--port", type=int, help="HTTP port (PORT)")
+    serve.add_argument("--processes", type=amount, metavar="N", help="how many share the work (PROCESSES)")
 
     dev = commands.add_parser("dev", help="run everything embedded, with sample events and a mailbox to look at")
     dev.add_argument("--keep", action="store_true", help="keep the data of the last run instead of starting fresh")
@@ -86,17 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("--days", type=days, metavar="N", help="of the last days only, today the first (everything)")
     ledger.add_argument("--json", action="store_true", help="as JSON")
 
-    in_doubt = commands.add_parser("in-doubt", help="what nobody can know whether it was sent, and an operator decides")
-    in_doubt.add_argument("--all", action="store_true", help="also what is left to the provider's report for now")
-    in_doubt.add_argument("--limit", type=amount, default=100, metavar="N", help="how many, the oldest first (100)")
-    in_doubt.add_argument("--json", action="store_true", help="as JSON")
-
-    ruling = commands.add_parser("resolve", help="decide about a delivery in doubt")
-    ruling.add_argument("id", help="delivery id, or a notification id with --channel")
-    ruling.add_argument("--channel", type=name, help="which delivery of the notification")
-    ruling.add_argument("--as", dest="ruling", required=True, choices=("sent", "failed", "resend"), metavar="RULING")
-    ruling.add_argument("--reason", required=True, metavar="TEXT", help="one line; kept, and shown by explain")
-
+    _add_doubts(commands)
     _add_operating(commands)
     _add_custody(commands)
 
@@ -114,6 +105,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_doubts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What nobody can know."""
+    in_doubt = commands.add_parser("in-doubt", help="what nobody can know whether it was sent, and an operator decides")
+    in_doubt.add_argument("--all", action="store_true", help="also what is left to the provider's report for now")
+    in_doubt.add_argument("--limit", type=amount, default=100, metavar="N", help="how many, the oldest first (100)")
+    in_doubt.add_argument("--json", action="store_true", help="as JSON")
+
+    ruling = commands.add_parser("resolve", help="decide about a delivery in doubt, or about many")
+    ruling.add_argument("id", nargs="?", help="delivery id, or a notification id with --channel")
+    ruling.add_argument("--channel", type=name, help="which delivery of the notification")
+    what = ruling.add_mutually_exclusive_group()
+    what.add_argument("--type", type=name, help="in place of an id: all of this type that wait for an operator")
+    what.add_argument("--route", type=name, help="all that were tried by this route, such as twilio/sms")
+    what.add_argument("--all-in-doubt", action="store_true", help="all that wait for an operator")
+    ruling.add_argument("--before", type=moment, metavar="TIME", help="tried before; ISO 8601; needed for many")
+    ruling.add_argument("--yes", action="store_true", help="do it to many without asking")
+    ruling.add_argument("--as", dest="ruling", required=True, choices=("sent", "failed", "resend"), metavar="RULING")
+    ruling.add_argument("--reason", required=True, metavar="TEXT", help="one line; kept, and shown by explain")
+    _add_by(ruling)
+
+
 def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The stop button, and which way things go."""
     for verb, help_ in (("pause", "hold back a type, a channel, a route or everything"), ("resume", "end a pause")):
@@ -125,6 +137,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         what.add_argument("--all", action="store_true", help="everything")
         if verb == "pause":
             command.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
+        _add_by(command)
 
     holds = commands.add_parser("holds", help="what is held back, and how the routes stand")
     holds.add_argument("--json", action="store_true", help="as JSON")
@@ -133,14 +146,21 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     pin.add_argument("route", help="provider and channel, such as twilio/sms")
     pin.add_argument("--for", dest="span", type=span, required=True, metavar="TIME", help="such as 30m or 2h")
     pin.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
+    _add_by(pin)
 
     unpin = commands.add_parser("unpin", help="back to the configured order")
     unpin.add_argument("route", help="provider and channel, such as twilio/sms")
+    _add_by(unpin)
 
     cancel = commands.add_parser("cancel", help="cancel what a type still has to send")
     cancel.add_argument("--type", type=name, required=True, help="notification type of the catalogue")
     cancel.add_argument("--before", type=moment, required=True, metavar="TIME", help="planned before; ISO 8601")
-    cancel.add_argument("--reason", default="", metavar="TEXT", help="one line, for the log")
+    cancel.add_argument("--reason", default="", metavar="TEXT", help="one line; kept, and shown by explain")
+    _add_by(cancel)
+
+
+def _add_by(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--by", type=signature, metavar="NAME", help="who asks (the operating system's user)")
 
 
 def _add_custody(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

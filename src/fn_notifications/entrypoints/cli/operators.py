@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -17,8 +18,8 @@ _LONGEST: Final = 200
 
 
 @asynccontextmanager
-async def operating(settings: Settings) -> AsyncIterator[Operating]:
-    """The operator's use cases on the database of the running service."""
+async def operating(settings: Settings, by: str = "") -> AsyncIterator[Operating]:
+    """The operator's use cases on the database of the running service. `by`: who asks."""
     async with open_database(settings) as database, telemetry_of(settings) as telemetry:
         stores = store_on(database, settings)
         yield Operating(
@@ -26,8 +27,28 @@ async def operating(settings: Settings) -> AsyncIterator[Operating]:
             deliveries=stores.deliveries,
             telemetry=telemetry,
             tenant=settings.tenant,
-            by=getpass.getuser(),
+            by=by,
         )
+
+
+def who(arguments: argparse.Namespace) -> str:
+    """Who asks: as they call themselves, else the operating system's name for them."""
+    if arguments.by:
+        return str(arguments.by)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
+
+
+def agreed(what: str, arguments: argparse.Namespace) -> bool:
+    """Whether to go on: said beforehand with `--yes`, or now, on a terminal."""
+    if arguments.yes:
+        return True
+    if not sys.stdin.isatty():
+        complain(f"{what}; say --yes to do it")
+        return False
+    return input(f"{what}. Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def target(arguments: argparse.Namespace) -> tuple[HoldKind, str]:
@@ -60,7 +81,7 @@ def unfit(reason: str) -> str | None:
     return None
 
 
-def complain(text: str) -> int:
-    """Say what is wrong with the arguments."""
+def complain(text: str, code: int = 2) -> int:
+    """Say what is wrong, with the arguments unless the exit code says otherwise. Returns that."""
     print(f"fn-notifications: {text}", file=sys.stderr)
-    return 2
+    return code

@@ -15,11 +15,12 @@ from fn_notifications.entrypoints.cli.context import settings_of_running
 from fn_notifications.entrypoints.cli.lines import BadInput, messages_of, read_lines
 from fn_notifications.entrypoints.parts import kafka_of
 from fn_notifications.entrypoints.settings import Settings
+from fn_notifications.entrypoints.settings.scope import BROKER
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish every line; says how many."""
-    settings = settings_of_running()
+    settings = settings_of_running(BROKER)
     if not settings.kafka.hosts:
         raise Misconfigured("there is nowhere to publish to: start `fn-notifications dev` here, or set KAFKA_HOSTS")
     topics = (arguments.topic,) if arguments.topic else settings.kafka.topics

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
 
 from attrs import asdict, evolve
@@ -12,9 +11,12 @@ from fn_notifications.application.ports.intake import EventOutcome
 from fn_notifications.application.ports.quarantine import Wanted
 from fn_notifications.application.quarantine import Custody
 from fn_notifications.domain.reasons import SENTENCES, Reason
+from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
+from fn_notifications.entrypoints.cli.operators import complain, unknown
 from fn_notifications.entrypoints.settings import Settings
+from fn_notifications.entrypoints.settings.scope import PLANS
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,17 +24,17 @@ def run(arguments: argparse.Namespace) -> int:
     reason = Reason(arguments.reason) if arguments.reason else None
     wanted = Wanted(type=arguments.type, user_id=arguments.user, reason=reason)
     if arguments.action != "list" and (wanted == Wanted()) != arguments.all:
-        print("fn-notifications: say which: --type, --user, --reason, or --all without them", file=sys.stderr)
-        return 2
-    asyncio.run(_run(database_of_running(), arguments, wanted))
-    return 0
+        return complain("say which: --type, --user, --reason, or --all without them")
+    return asyncio.run(_run(database_of_running(PLANS), arguments, wanted))
 
 
-async def _run(settings: Settings, arguments: argparse.Namespace, wanted: Wanted) -> None:
+async def _run(settings: Settings, arguments: argparse.Namespace, wanted: Wanted) -> int:
     async with (
         telemetry_of(settings) as telemetry,
         bootstrap(evolve(settings, roles=frozenset()), telemetry) as service,
     ):
+        if wrong := await _unknown(wanted, service.custody, settings):
+            return complain(wrong)
         match arguments.action:
             case "list":
                 await _list(service.custody, arguments, wanted)
@@ -43,10 +45,18 @@ async def _run(settings: Settings, arguments: argparse.Namespace, wanted: Wanted
                 print(f"discarded: {discarded}\nreleased: {_counted(outcomes)}")
             case _:
                 print(f"discarded: {await service.custody.discard(wanted)}")
+    return 0
+
+
+async def _unknown(wanted: Wanted, custody: Custody, settings: Settings) -> str | None:
+    """What is wrong with a type: neither in the catalogue nor, from an older one, in quarantine."""
+    if wanted.type is None or await custody.tally(Wanted(type=wanted.type)):
+        return None
+    return unknown(HoldKind.TYPE, wanted.type, settings)
 
 
 async def _list(custody: Custody, arguments: argparse.Namespace, wanted: Wanted) -> None:
-    tallies, held = await custody.tally(), await custody.held(wanted, arguments.limit)
+    tallies, held = await custody.tally(wanted), await custody.held(wanted, arguments.limit)
     if arguments.json:
         document = {"totals": [asdict(one) for one in tallies], "held": [asdict(one) for one in held]}
         print(json.dumps(document, default=str, indent=2))

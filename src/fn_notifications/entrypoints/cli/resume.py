@@ -2,23 +2,32 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 
-from fn_notifications.domain.routes import HoldKind
+from fn_notifications.application.waiting import hold_sentence
+from fn_notifications.domain.routes import Hold, HoldKind
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, operating, target, unknown
+from fn_notifications.entrypoints.cli.operators import complain, operating, target, unknown, who
 from fn_notifications.entrypoints.settings import Settings
+from fn_notifications.entrypoints.settings.scope import ROUTES
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """End the hold and wake what waited for it; a route is also tried again at once where it is shut."""
-    settings, (kind, name) = database_of_running(), target(arguments)
-    released = asyncio.run(_resume(settings, kind, name))
+    """End the hold and wake what waited for it; a route is also tried again at once where it is shut. Says what else
+    is held.
+    """
+    settings, (kind, name) = database_of_running(ROUTES), target(arguments)
+    released, left = asyncio.run(_resume(settings, kind, name, who(arguments)))
     if not released and (wrong := unknown(kind, name, settings)):
         return complain(wrong)
-    print(f"{name or 'everything'} {'goes on' if released else 'was not held back'}; see: fn-notifications holds")
+    rest = ", but for what is still held:" if left else "; see: fn-notifications holds"
+    print(f"{name or 'everything'} {'goes on' if released else 'was not held back'}{rest}")
+    for hold in left:
+        print(f"  {hold_sentence(hold)}")
     return 0
 
 
-async def _resume(settings: Settings, kind: HoldKind, name: str) -> bool:
-    async with operating(settings) as operator:
-        return await operator.resume(kind, name)
+async def _resume(settings: Settings, kind: HoldKind, name: str, by: str) -> tuple[bool, Sequence[Hold]]:
+    async with operating(settings, by) as operator:
+        released = await operator.resume(kind, name)
+        return released, (await operator.board()).board.holds

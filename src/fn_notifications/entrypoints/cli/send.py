@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from uuid import uuid4
 
 from attrs import evolve
@@ -11,41 +10,40 @@ from fn_notifications.application.ports.telemetry import Silent
 from fn_notifications.application.service import Duplicate, IdReused, MissingVariables, UnknownType
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.notification import Notification
+from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.cli.operators import complain, unknown
+from fn_notifications.entrypoints.parts import load_catalogue
 from fn_notifications.entrypoints.settings import Settings
+from fn_notifications.entrypoints.settings.scope import PLANS
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan and store it; a running service sends it."""
     pairs = [pair.partition("=") for pair in arguments.variables]
     if unfit := [name for name, sign, _ in pairs if not sign]:
-        return _complain(f"variables are NAME=VALUE: {', '.join(unfit)}")
+        return complain(f"variables are NAME=VALUE: {', '.join(unfit)}")
     if not arguments.user.strip():
-        return _complain("user is empty")
+        return complain("user is empty")
     channels = tuple(Channel(channel) for channel in arguments.channel) if arguments.channel else None
-    settings = database_of_running()
-    if channels and (unknown := [channel for channel in channels if channel not in settings.lanes]):
-        return _complain(f"no such channel: {', '.join(unknown)}; known are {', '.join(settings.lanes)}")
+    settings = database_of_running(PLANS)
+    if wrong := next(filter(None, (unknown(HoldKind.CHANNEL, channel, settings) for channel in channels or ())), None):
+        return complain(wrong)
     variables = {name: value for name, _, value in pairs}
     try:
         sent = asyncio.run(_send(settings, arguments, variables, channels))
     except UnknownType as error:
-        return _complain(f"no such notification type: {error}")
+        return complain(f"no such type: {error}; known are {', '.join(load_catalogue().types)}")
     except MissingVariables as error:
-        return _complain(f"{arguments.type} needs {', '.join(f'{name}=…' for name in error.names)}")
+        return complain(f"{arguments.type} needs {', '.join(f'{name}=…' for name in error.names)}")
     except IdReused:
-        return _complain(f"--id {arguments.id} was used for something else")
+        return complain(f"--id {arguments.id} was used for something else")
     except Duplicate as error:
         print(f"already said: {error.first} (same user, type and key within the type's window)")
         return 0
     print(f"{sent.id} {sent.status}\nWhy: fn-notifications explain {sent.id}")
     return 0
-
-
-def _complain(text: str) -> int:
-    print(f"fn-notifications: {text}", file=sys.stderr)
-    return 2
 
 
 async def _send(

@@ -41,7 +41,11 @@ class Door:
     """Scheme and host under which the provider knows us: what its signature covers, whatever a proxy rewrote."""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """2xx once every report is stored; 401 for what is not genuine; 503 when it could not be stored."""
+        """2xx once every report is stored; 401 for what is not genuine; 503 when it could not be stored.
+
+        A connection on which 503 was said is closed: a provider that keeps it would only ever repeat itself to this
+        process, which may be the one that cannot reach its database.
+        """
         incoming = Incoming(
             url=self.public_url + request.raw_path,
             headers=request.headers,
@@ -55,6 +59,8 @@ class Door:
         try:
             await self.receipts.receive(reports)
         except PortError:
-            return web.Response(status=503, headers={"Retry-After": "5"})
+            later = web.Response(status=503, headers={"Retry-After": "5"})
+            later.force_close()
+            return later
         self.telemetry.count("webhooks.receipts", len(reports), provider=self.provider)
         return web.Response(status=204)

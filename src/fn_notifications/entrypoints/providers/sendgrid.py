@@ -13,6 +13,8 @@ from fn_notifications.entrypoints.http.doors import Incoming, Read
 from fn_notifications.entrypoints.providers.context import Context
 
 PATH = "/api/webhooks/sendgrid"
+BATCH = 1000
+"""How many messages its sender takes in one call."""
 
 
 def sender(context: Context, channel: Channel) -> Sender:

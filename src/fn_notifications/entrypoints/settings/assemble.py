@@ -33,6 +33,7 @@ def assemble(
         tenant=read[service.TENANT],
         roles=frozenset(read[service.ROLE]),
         processes=read[service.PROCESSES],
+        shutdown_grace=read[service.SHUTDOWN_GRACE],
         state_dir=cwd / read[service.STATE_DIR],
         http=model.Http(
             port=read[service.PORT],
@@ -113,6 +114,7 @@ def _lane(read: Readings, plan: Plan, channel: Channel) -> model.Lane:
         concurrency=read[variables.concurrency],
         deadline=read[variables.deadline],
         rate=read[variables.rate],
+        batch=read[of.EMAIL_BATCH] if channel == EMAIL else 1,
         circuit=model.Circuit(
             failures=read.get(variables.threshold, general.failures),
             window=read.get(variables.window, general.window),

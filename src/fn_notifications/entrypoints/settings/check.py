@@ -6,14 +6,16 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from fn_notifications.adapters.kafka.properties import GUARDED
 from fn_notifications.domain.address import EMAIL, SMS, WHATSAPP, Channel
 from fn_notifications.entrypoints.settings.adapters import ANNOUNCED, LOCAL, SENDGRID, TWILIO
 from fn_notifications.entrypoints.settings.locators import sender_at
 from fn_notifications.entrypoints.settings.plan import Plan, real_adapters
 from fn_notifications.entrypoints.settings.problems import Problem
 from fn_notifications.entrypoints.settings.readings import Readings
+from fn_notifications.entrypoints.settings.scope import EVERYTHING, Scope
 from fn_notifications.entrypoints.settings.secret import Secret
-from fn_notifications.entrypoints.settings.variable import Variable
+from fn_notifications.entrypoints.settings.variable import Section, Variable
 from fn_notifications.entrypoints.settings.variables import VARIABLES, security, service, stores
 from fn_notifications.entrypoints.settings.variables import channels as of
 from fn_notifications.entrypoints.settings.variables.service import Environment, Role
@@ -32,17 +34,25 @@ class Check:
     readings: Readings
     plan: Plan
     available: Mapping[Channel, Collection[str]]
+    scope: Scope = EVERYTHING
 
     def problems(self) -> Iterator[Problem]:
-        """Everything that cannot work."""
+        """Everything that cannot work, as far as the scope reads it. Lanes are read by what calls providers."""
         yield from self._placeholders()
-        yield from self._parts()
-        yield from self._adapters()
-        yield from self._accounts()
-        yield from self._leases()
-        yield from self._recipients()
-        yield from self._secrets()
-        yield from self._identity()
+        for section, rule in (
+            (Section.DATABASE, self._database),
+            (Section.KAFKA, self._kafka),
+            (Section.CACHE, self._cache),
+            (Section.CHANNELS, self._adapters),
+            (Section.LANES, self._accounts),
+            (Section.LANES, self._leases),
+            (Section.LANES, self._public),
+            (Section.SENDERS, self._recipients),
+            (Section.SECURITY, self._secrets),
+            (Section.IDENTITY, self._identity),
+        ):
+            if section in self.scope:
+                yield from rule()
 
     def _need(self, variable: Variable[Any], why: str) -> Iterator[Problem]:
         """Nothing when the variable is given; else the problem, unless `_placeholders` has named it already."""
@@ -57,26 +67,40 @@ class Check:
 
     def _placeholders(self) -> Iterator[Problem]:
         for variable in filter(self._named_already, VARIABLES):
-            yield Problem(
-                self.readings.where(variable),
-                f"still holds the guide's placeholder; expected {variable.kind.expected}",
-            )
+            if variable.section in self.scope:
+                yield Problem(
+                    self.readings.where(variable),
+                    f"still holds the guide's placeholder; expected {variable.kind.expected}",
+                )
 
-    def _parts(self) -> Iterator[Problem]:
-        readings = self.readings
+    def _part(self, variable: Variable[Any]) -> Iterator[Problem]:
+        """A part that is neither configured nor embedded."""
         if not self.plan.embedded:
             why = (
                 "production embeds nothing"
                 if self.plan.production
                 else "beside what is configured nothing is embedded, unless --embedded asks for it"
             )
-            yield from self._need(stores.DATABASE_URL, why)
-            if {Role.INTAKE, Role.RELAY} & set(readings[service.ROLE]):
-                yield from self._need(stores.KAFKA_HOSTS, why)
+            yield from self._need(variable, why)
+
+    def _database(self) -> Iterator[Problem]:
+        yield from self._part(stores.DATABASE_URL)
+
+    def _kafka(self) -> Iterator[Problem]:
+        readings = self.readings
+        if {Role.INTAKE, Role.RELAY} & set(readings[service.ROLE]):
+            yield from self._part(stores.KAFKA_HOSTS)
+        if fixed := sorted(GUARDED & readings.get(stores.KAFKA_PROPERTIES, {}).keys()):
+            yield Problem(
+                readings.where(stores.KAFKA_PROPERTIES),
+                f"expected none that the service sets itself: {', '.join(fixed)}",
+            )
         if readings.given(stores.KAFKA_USERNAME) != readings.given(stores.KAFKA_PASSWORD):
             for half in (stores.KAFKA_USERNAME, stores.KAFKA_PASSWORD):
                 yield from self._need(half, "SASL needs a user and a password, or neither")
-        if readings[stores.CACHE_ADAPTER] == "redis":
+
+    def _cache(self) -> Iterator[Problem]:
+        if self.readings[stores.CACHE_ADAPTER] == "redis":
             yield from self._need(stores.REDIS_URL, "CACHE_ADAPTER is redis")
 
     def _adapters(self) -> Iterator[Problem]:
@@ -120,10 +144,12 @@ class Check:
                     f"expected less than DELIVERY_LEASE ({lease:g} s): a slow call would be taken for a dead process",
                 )
 
-    def _recipients(self) -> Iterator[Problem]:
+    def _public(self) -> Iterator[Problem]:
         if self.plan.production:
             yield from self._need(service.PUBLIC_HOST, "links in production must lead somewhere")
-        elif self.plan.environment:
+
+    def _recipients(self) -> Iterator[Problem]:
+        if self.plan.environment and not self.plan.production:
             real = real_adapters(self.readings, self.plan.adapters) & {*ANNOUNCED}.union(*self.available.values())
             if real:
                 why = f"outside production {' and '.join(sorted(real))} may write only to those it lists"
@@ -135,7 +161,6 @@ class Check:
         base = security.SECRET_KEY_BASE
         yield from self._need(base, f"production signs with a secret of its own ({_HOW})")
         yield from self._long_enough(base)
-        yield from self._long_enough(security.JWT_SECRET)
         if not self.readings.given(base) and not self._named_already(base):
             for variable in (security.CONTACT_KEYS, security.LOOKUP_KEY):
                 yield from self._need(variable, "there is no SECRET_KEY_BASE to derive it from")
@@ -152,6 +177,8 @@ class Check:
 
     def _identity(self) -> Iterator[Problem]:
         readings = self.readings
+        if self.plan.production:
+            yield from self._long_enough(security.JWT_SECRET)
         published = readings.given(security.JWT_JWKS_URL)
         shared = {name.startswith("HS") for name in readings.get(security.JWT_ALGORITHMS, ())}
         if published and True in shared:

@@ -55,6 +55,8 @@ class Kafka:
     group_protocol: GroupProtocol
     topics: tuple[str, ...]
     properties: Mapping[str, Secret[str]]
+    forgets: bool = False
+    """The broker starts empty each time: a group without offsets has lost none."""
 
 
 @frozen(kw_only=True)
@@ -76,7 +78,9 @@ class Lane:
     """By each of them."""
     deadline: float
     rate: float | None
-    """Calls a second by each of them, in all processes together; None: as many as there are."""
+    """Messages a second by each of them, in all processes together; None: as many as there are."""
+    batch: int
+    """How many messages share a call at most, where one of them takes several."""
     circuit: Circuit
 
     @property
@@ -218,6 +222,7 @@ class Settings:
     tenant: str
     roles: frozenset[Role]
     processes: int
+    shutdown_grace: float
     state_dir: Path
     http: Http
     database: Database

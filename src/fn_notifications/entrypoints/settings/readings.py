@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from fn_notifications.entrypoints.settings.kinds import T
 from fn_notifications.entrypoints.settings.problems import Problem
+from fn_notifications.entrypoints.settings.scope import Scope
 from fn_notifications.entrypoints.settings.sources import Source
 from fn_notifications.entrypoints.settings.variable import Variable
 
@@ -74,10 +75,10 @@ class Readings:
         """The name it was written under, or None when it is absent."""
         return self._by_variable[variable].written
 
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What could not be read."""
-        return tuple(reading.problem for reading in self._by_variable.values() if reading.problem)
+    def problems(self, scope: Scope) -> tuple[Problem, ...]:
+        """What could not be read, in these sections."""
+        found = ((variable, reading.problem) for variable, reading in self._by_variable.items())
+        return tuple(problem for variable, problem in found if problem and variable.section in scope)
 
 
 def read_all(variables: Iterable[Variable[Any]], sources: Sequence[Source]) -> Readings:

@@ -8,7 +8,7 @@ from attrs import evolve
 from fn_notifications.application.ports.deliveries import Answer, Begun
 from fn_notifications.application.receipts import judge
 from fn_notifications.domain.address import EMAIL, SMS
-from fn_notifications.domain.commands import Ask, Remedy, Rescue, Resolve, Settle
+from fn_notifications.domain.commands import Ask, Cancel, Remedy, Rescue, Resolve, Settle
 from fn_notifications.domain.events import Evidence, Ruling
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import OutcomeKind, Scope
@@ -44,6 +44,17 @@ def _asking(one: Begun) -> Answer:
     """Taken by a provider that can be asked an hour later."""
     taken = answer(one, OutcomeKind.ACCEPTED)
     return evolve(taken, record=evolve(taken.record, ask_after=HOUR))
+
+
+async def _resent_and_arrived(stores: Stores) -> Begun:
+    """The second attempt, on the wire while a report says that the first one arrived."""
+    one = await on_the_wire(stores)
+    await stores.deliveries.finish([answer(one, OutcomeKind.IN_DOUBT)])
+    await stores.deliveries.change([one.delivery.key], lambda *_: Settle(remedy=Remedy.RESEND))
+    (again,) = await begun(stores)
+    await stores.receipts.receive([receipt(one, ReceiptKind.DELIVERED, "r1")])
+    await stores.receipts.apply(10, judge)
+    return again
 
 
 class DoubtsContract:
@@ -144,6 +155,36 @@ class DoubtsContract:
         (state,) = await stores.deliveries.finish([answer(again, OutcomeKind.ACCEPTED)])
         assert (state.status, state.attempts[0].evidence) == (Status.SENT, Evidence.UNSENT)
 
+    async def test_a_call_outlives_the_arrival_of_another_attempt(self, stores: Stores) -> None:
+        """It keeps its lease, and nobody else can end it while that lives; after its answer nothing is left to do."""
+        again = await _resent_and_arrived(stores)
+        state = await delivery(stores, again.notification)
+        assert (state.status, state.calling) == (Status.DELIVERED, True)
+        assert not await stores.deliveries.overdue(10)
+        assert not await stores.deliveries.change([state.key], lambda *_: Rescue(grace=GRACE))
+        assert (await stores.history.unsettled(timedelta(days=1))).due_soon == 0
+        assert (await stores.history.ledger(TENANT)).imbalances == ()
+        (state,) = await stores.deliveries.finish([answer(again, OutcomeKind.ACCEPTED)])
+        assert (state.status, state.attempts[1].evidence) == (Status.DELIVERED, Evidence.ACCEPTED)
+        await stores.advance(LEASE + SECOND)
+        assert not await stores.deliveries.overdue(10)
+        assert (await stores.history.ledger(TENANT)).imbalances == ()
+
+    async def test_a_call_whose_worker_died_ends_although_another_attempt_arrived(self, stores: Stores) -> None:
+        """Nobody can know what became of it. Delivered all the same; and a word that comes later is kept."""
+        again = await _resent_and_arrived(stores)
+        key = again.delivery.key
+        await stores.advance(LEASE + SECOND)
+        assert not await claim(stores)
+        assert await stores.deliveries.overdue(10) == [key]
+        (state,) = await stores.deliveries.change([key], lambda *_: Rescue(grace=GRACE))
+        assert await delivery(stores, again.notification) == state
+        assert (state.status, state.attempts[1].evidence) == (Status.DELIVERED, Evidence.IN_DOUBT)
+        assert not await stores.deliveries.overdue(10)
+        assert (await stores.history.ledger(TENANT)).imbalances == ()
+        (state,) = await stores.deliveries.finish([answer(again, OutcomeKind.ACCEPTED)])
+        assert (state.status, state.attempts[1].evidence) == (Status.DELIVERED, Evidence.ACCEPTED)
+
     async def test_a_call_on_the_wire_is_its_holders(self, stores: Stores) -> None:
         """Whatever somebody decided on an older picture of it; a dead lease is nobody's."""
         one = await on_the_wire(stores)
@@ -164,6 +205,17 @@ class DoubtsContract:
         assert (change.event, change.reason, change.text) == ("resolved", Reason.OPERATOR, NOTE)
         await stores.advance(timedelta(days=9))
         assert not await stores.deliveries.overdue(10)
+
+    async def test_who_stopped_it_is_kept_with_the_reason(self, stores: Stores) -> None:
+        """Also where it turns out that something may have gone out before."""
+        one = await on_the_wire(stores)
+        await stores.deliveries.finish([answer(one, OutcomeKind.IN_DOUBT)])
+        await stores.deliveries.change([one.delivery.key], lambda *_: Settle(remedy=Remedy.RESEND))
+        stop = Cancel(reason=Reason.OPERATOR, note=NOTE, by="eve")
+        (state,) = await stores.deliveries.change([one.delivery.key], lambda *_: stop)
+        assert (state.status, state.reason) == (Status.UNCONFIRMED, Reason.OPERATOR)
+        (_, change) = (await story(stores, one.notification)).changes
+        assert (change.event, change.text) == ("unconfirmed", f"{NOTE} (by eve)")
 
     async def test_what_an_operator_retries_begins_anew(self, stores: Stores) -> None:
         """Due at once, in a new place that the leases of the old one mean nothing to."""
@@ -200,6 +252,9 @@ class DoubtsContract:
         assert [one.delivery.key.notification_id for one in everything] == [
             one.id for one in notifications for _ in one.deliveries
         ][:5]
+        (last,) = await stores.history.doubtful(TENANT, 10, held=True, after=emails[0])
+        assert last.delivery.key == emails[2]
+        assert not await stores.history.doubtful(TENANT, 10, held=True, after=emails[2])
         assert await stores.history.doubts(TENANT) == {EMAIL: 3, SMS: 3}
         assert not await stores.history.doubtful("other", 10, held=False)
         assert not await stores.history.doubts("other")

@@ -1,15 +1,21 @@
 """What every `History` keeps to. Subclass, provide the `stores` fixture, and pytest runs the rules."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attrs import evolve
 
-from fn_notifications.application.ports.history import Unsettled
+from fn_notifications.application.ports.history import Overruled, Unsettled
 from fn_notifications.application.ports.intake import Batch
+from fn_notifications.application.ports.ledger import Backlog
 from fn_notifications.application.receipts import judge
+from fn_notifications.domain.address import EMAIL
+from fn_notifications.domain.commands import Report
 from fn_notifications.domain.decision import Decision
+from fn_notifications.domain.delivery import Delivery
+from fn_notifications.domain.events import Evidence, Finding
 from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.notification import Notification
+from fn_notifications.domain.outcome import OutcomeKind, Scope
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.receipts import ReceiptKind
 from fn_notifications.testing.contracts.stores import (
@@ -78,6 +84,84 @@ class HistoryContract:
         assert [attempt.no for attempt in delivery.attempts] == [1, 2]
         assert (told_of.notification.status, told_of.receipts) == (Status.DELIVERED, ((1, report),))
         assert told_of.repeats == 1
+
+    async def test_a_story_says_what_somebody_comes_back_for(self, stores: Stores) -> None:
+        """Every open delivery has a place in the queue; one that is settled has none."""
+        await meet(stores, user(), email=ADA.value)
+        one, before = await told(stores, user(), "one"), await now(stores)
+        later = deciding(lambda each, now: Decision.defer(each.channel, Reason.QUIET_HOURS, now + SOON))
+        await stores.deliveries.begin(await claim(stores), later)
+        told_of = await story(stores, one)
+        assert told_of.queue == {1: told_of.notification.deliveries[0].due_at}
+        assert before <= told_of.read_at <= await now(stores)
+        await stores.advance(SOON)
+        (begun_one,) = await begun(stores)
+        assert (await story(stores, one)).queue.keys() == {1}
+        await stores.deliveries.finish([answer(begun_one, OutcomeKind.ACCEPTED)])
+        assert (await story(stores, one)).queue == {}
+
+    async def test_what_was_known_of_an_attempt_is_kept_when_more_is_learnt(self, stores: Stores) -> None:
+        """With its time and code, and that the provider took it too, which had no time of its own."""
+        one = await on_the_wire(stores)
+        await stores.deliveries.finish([answer(one, OutcomeKind.IN_DOUBT)])
+        assert (await story(stores, one.notification)).overruled == ()
+        found = []
+
+        def arrived(_: object, _delivery: Delivery, now: datetime) -> Report:
+            found.append(now)
+            return Report(finding=Finding(no=1, evidence=Evidence.DELIVERED, at=now))
+
+        await stores.deliveries.change([one.delivery.key], arrived)
+        told_of = await story(stores, one.notification)
+        kept = Overruled(until=found[-1], delivery_no=1, attempt_no=1, evidence=Evidence.IN_DOUBT, code="said_in_doubt")
+        assert told_of.overruled == (kept, evolve(kept, evidence=Evidence.ACCEPTED, code=None))
+        assert told_of.changes == ()
+
+    async def test_what_a_report_tells_is_not_kept_twice(self, stores: Stores) -> None:
+        """That the provider took it goes without saying; what no report implies is kept."""
+        for number, kind in enumerate((OutcomeKind.ACCEPTED, OutcomeKind.IN_DOUBT)):
+            one = await on_the_wire(stores, name=f"n{number}")
+            said = answer(one, kind)
+            outcome = evolve(said.record.outcome, code=None)
+            await stores.deliveries.finish([evolve(said, record=evolve(said.record, outcome=outcome))])
+            await stores.receipts.receive([receipt(one, ReceiptKind.DELIVERED, f"k{number}")])
+            await stores.receipts.apply(10, judge)
+            kept = [each.evidence for each in (await story(stores, one.notification)).overruled]
+            assert kept == [Evidence.IN_DOUBT][:number]
+
+    async def test_what_waits_for_its_way_out_is_counted(self, stores: Stores) -> None:
+        """By what it was turned down for, since it was first and never for another reason in between."""
+        await meet(stores, user(), email=ADA.value)
+        one = await told(stores, user(), "one")
+        waiting = Backlog(type=one.type, channel=EMAIL, reason=None, deliveries=1, since=await self._due(stores, one))
+        assert await stores.history.backlog(TENANT) == [waiting]
+        assert await stores.history.backlog("elsewhere") == []
+        (first,) = await begun(stores)
+        assert await stores.history.backlog(TENANT) == []
+        await stores.deliveries.finish([answer(first, OutcomeKind.UNSENT, scope=Scope.ROUTE)])
+        turned_down = (await story(stores, one)).changes[0].at
+        waiting = evolve(waiting, reason=Reason.LANE_WAITS, since=turned_down)
+        assert await stores.history.backlog(TENANT) == [waiting]
+        await self._put_off(stores, Reason.HELD)
+        assert await stores.history.backlog(TENANT) == [evolve(waiting, reason=Reason.HELD)]
+        await self._put_off(stores, Reason.QUIET_HOURS)
+        assert await stores.history.backlog(TENANT) == []
+        await self._put_off(stores, Reason.HELD)
+        since = (await story(stores, one)).changes[-1].at
+        await told(stores, user(), "two")
+        await self._put_off(stores, Reason.HELD)
+        waiting = evolve(waiting, reason=Reason.HELD, since=since, deliveries=2)
+        assert await stores.history.backlog(TENANT) == [waiting]
+
+    async def _due(self, stores: Stores, one: Notification) -> datetime:
+        due_at = (await story(stores, one)).queue[1]
+        assert due_at is not None
+        return due_at
+
+    async def _put_off(self, stores: Stores, reason: Reason) -> None:
+        await stores.advance(2 * SOON)
+        put_off = deciding(lambda each, now: Decision.defer(each.channel, reason, now + SOON))
+        await stores.deliveries.begin(await claim(stores), put_off)
 
     async def test_the_newest_come_first(self, stores: Stores) -> None:
         """Of everybody or of one person, no more than asked for, with deliveries and decisions; tenants apart."""

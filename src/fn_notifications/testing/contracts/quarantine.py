@@ -154,7 +154,7 @@ class QuarantineContract:
         assert said.status is Status.PENDING
         assert await held(stores) == []
         assert await stores.quarantine.opened(TENANT, [one.id]) == {}
-        assert list(await stores.quarantine.tally(TENANT)) == [
+        assert list(await stores.quarantine.tally(TENANT, ALL)) == [
             Tally(type=NEWS.name, reason=Reason.REPLAYED, released=1)
         ]
         assert (await stored(stores, old("one", user(), await now(stores)))).outcomes == (DUPLICATE,)
@@ -210,10 +210,14 @@ class QuarantineContract:
         assert [(one.event_at - at) // timedelta(minutes=1) for one in kept] == [3, 4]
         assert await stores.quarantine.discard(TENANT, Wanted(type=NEWS.name), keep=2) == 0
         assert await stores.quarantine.discard(TENANT, Wanted(type=NEWS.name)) == 3
-        assert list(await stores.quarantine.tally(TENANT)) == [
+        assert list(await stores.quarantine.tally(TENANT, ALL)) == [
             Tally(type=NEWS.name, reason=Reason.REPLAYED, released=1, discarded=5),
             Tally(type="other", reason=Reason.REPLAYED, held=1),
         ]
+        assert [one.type for one in await stores.quarantine.tally(TENANT, Wanted(type="other"))] == ["other"]
+        bea = await stores.quarantine.tally(TENANT, Wanted(user_id="bea", reason=Reason.REPLAYED))
+        assert list(bea) == [Tally(type=NEWS.name, reason=Reason.REPLAYED, discarded=1)]
+        assert not await stores.quarantine.tally(TENANT, Wanted(reason=Reason.FLOODED))
         assert (await stored(stores, old("a4", user(), at))).outcomes == (DUPLICATE,)
 
     async def test_a_discarded_one_is_not_released(self, stores: Stores) -> None:
@@ -229,7 +233,7 @@ class QuarantineContract:
             assert await held(stores) == []
             total += Counter(released=len(report.notifications), discarded=discarded)
             await stored(stores, again)
-        (tally,) = await stores.quarantine.tally(TENANT)
+        (tally,) = await stores.quarantine.tally(TENANT, ALL)
         assert (tally.released, tally.discarded) == (total["released"], total["discarded"])
 
     async def test_the_volume_of_a_type_is_known_by_the_hour(self, stores: Stores) -> None:

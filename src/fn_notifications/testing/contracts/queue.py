@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from fn_notifications.domain.address import EMAIL, SMS
-from fn_notifications.domain.commands import Cancel, Remedy, Rescue, Settle
+from fn_notifications.domain.commands import Cancel, Expire, Remedy, Rescue, Settle
 from fn_notifications.domain.decision import Decision
 from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.lifecycle import Status
@@ -16,6 +16,7 @@ from fn_notifications.testing.contracts.stores import (
     BOTH,
     GRACE,
     LEASE,
+    NEWS,
     PHONE,
     Stores,
     allowing,
@@ -26,6 +27,7 @@ from fn_notifications.testing.contracts.stores import (
     delivery,
     meet,
     on_the_wire,
+    story,
     told,
     user,
 )
@@ -154,6 +156,42 @@ class QueueContract:
         assert not await stores.deliveries.overdue(10)
         await stores.advance(GRACE + SECOND)
         assert await stores.deliveries.overdue(10) == [key]
+
+    async def test_what_waits_past_its_time_is_found_though_nobody_claims_it(self, stores: Stores) -> None:
+        """From the moment it expires, whether due, asleep or under a dead lease; not under a living one; once."""
+        await meet(stores, user(), email=ADA.value)
+        due = await told(stores, user(), "due")
+        await stores.advance(SECOND)
+        asleep = await told(stores, user(), "asleep")
+        (first, second) = await claim(stores)
+        later = deciding(lambda one, _: Decision.defer(one.channel, Reason.QUIET_HOURS, one.expires_at))
+        assert not await stores.deliveries.begin([second], later)
+        await stores.deliveries.release([first])
+        (held,) = await claim(stores, lease=NEWS.ttl + LEASE)
+        assert not await stores.deliveries.outlived(10)
+        await stores.advance(NEWS.ttl - SECOND / 2)
+        assert not await stores.deliveries.outlived(10)
+        await stores.advance(SECOND)
+        assert await stores.deliveries.outlived(10) == [asleep.deliveries[0].key]
+        await stores.deliveries.release([held])
+        assert await stores.deliveries.outlived(10) == [due.deliveries[0].key, asleep.deliveries[0].key]
+        assert await stores.deliveries.outlived(1) == [due.deliveries[0].key]
+        keys = await stores.deliveries.outlived(10)
+        expired = await stores.deliveries.change(keys, lambda *_: Expire())
+        assert {(one.status, one.reason) for one in expired} == {(Status.EXPIRED, Reason.EXPIRED)}
+        assert [(one.event, one.reason) for one in (await story(stores, due)).changes] == [("expired", None)]
+        assert not await stores.deliveries.outlived(10)
+        assert not await claim(stores)
+
+    async def test_what_is_leased_and_dead_is_found_past_its_time_too(self, stores: Stores) -> None:
+        """And what has a call on the wire, or is in doubt, is not for this."""
+        one = await on_the_wire(stores)
+        two = await told(stores, user(), "two")
+        await claim(stores)
+        await stores.advance(NEWS.ttl + SECOND)
+        assert await stores.deliveries.outlived(10) == [two.deliveries[0].key]
+        await stores.deliveries.change([one.delivery.key], lambda *_: Rescue(grace=GRACE))
+        assert await stores.deliveries.outlived(10) == [two.deliveries[0].key]
 
     async def test_a_settled_doubt_is_resent_once(self, stores: Stores) -> None:
         """Due again at once; the second doubt waits for an operator, until it expires."""

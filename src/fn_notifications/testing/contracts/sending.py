@@ -109,6 +109,72 @@ class SenderContract:
         assert one.content.text not in shown
 
 
+class BatchSenderContract:
+    """Rules for a sender whose provider takes several messages in one request, at least twenty."""
+
+    async def test_one_request_carries_many(self, subject: Subject) -> None:
+        """Each arrives as it was, once, under its own attempt and with a name of its own."""
+        batch = [message(subject, number, f"person-{number}") for number in range(20)]
+        outcomes = await subject.sender.send(batch)
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ACCEPTED] * 20
+        assert len({outcome.provider_id for outcome in outcomes} - {None}) == 20
+        assert subject.requests() == 1
+        for one in batch:
+            kept = [(kept.to, kept.subject, kept.text, kept.html) for kept in _received(subject, one)]
+            assert kept == [(one.to.value, one.content.subject, one.content.text, one.content.html)]
+
+    async def test_nobody_is_twice_in_one_request(self, subject: Subject) -> None:
+        """Two messages to one address go by two requests, each with its own outcome."""
+        words = ["person-1", "person-2", "person-1"]
+        batch = [message(subject, number, word) for number, word in enumerate(words)]
+        outcomes = await subject.sender.send(batch)
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ACCEPTED] * 3
+        assert [len(_received(subject, one)) for one in batch] == [1] * 3
+        assert subject.requests() == 2
+
+    async def test_a_refused_one_fails_no_other(self, subject: Subject) -> None:
+        """Who is at fault fails for good; the others were not sent, lose no try, and go without it."""
+        batch = [message(subject, n, word) for n, word in enumerate(["person-1", "reject", "person-2", "reject+1"])]
+        first, bad, second, worse = await subject.sender.send(batch)
+        assert (bad.kind, worse.kind) == (OutcomeKind.REFUSED, OutcomeKind.REFUSED)
+        for outcome in (first, second):
+            assert (outcome.kind, outcome.scope) == (OutcomeKind.UNSENT, Scope.BATCH)
+            _assert_speaks_in_tokens(outcome)
+        assert subject.requests() == 1
+        again = await subject.sender.send([batch[0], batch[2]])
+        assert [outcome.kind for outcome in again] == [OutcomeKind.ACCEPTED] * 2
+        assert [kept.answer == "accepted" for kept in _received(subject, batch[0])] == [False, True]
+
+    async def test_a_fault_of_nobody_in_particular_fails_nobody(self, subject: Subject) -> None:
+        """Nobody can tell who is at fault until it stands alone."""
+        batch = [message(subject, n, word) for n, word in enumerate(["person-1", "reject-content", "person-2"])]
+        outcomes = await subject.sender.send(batch)
+        assert {(outcome.kind, outcome.scope) for outcome in outcomes} == {(OutcomeKind.UNSENT, Scope.BATCH)}
+        (alone,) = await subject.sender.send([batch[1]])
+        assert (alone.kind, subject.requests()) == (OutcomeKind.REFUSED, 2)
+
+    async def test_a_request_without_an_answer_is_a_doubt_about_each(self, subject: Subject) -> None:
+        """All of them may have been taken."""
+        words = ["person-1", "reset-after", "person-2"]
+        outcomes = await subject.sender.send([message(subject, number, word) for number, word in enumerate(words)])
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.IN_DOUBT] * 3
+        assert subject.requests() == 1
+
+    async def test_being_told_to_wait_is_said_to_each(self, subject: Subject) -> None:
+        """The way is not free: nobody is at fault."""
+        words = ["person-1", "ratelimited", "person-2"]
+        outcomes = await subject.sender.send([message(subject, number, word) for number, word in enumerate(words)])
+        assert {(outcome.kind, outcome.scope) for outcome in outcomes} == {(OutcomeKind.UNSENT, Scope.ROUTE)}
+        assert all(outcome.retry_after for outcome in outcomes)
+
+    async def test_outcomes_of_several_requests_keep_the_order_of_the_messages(self, subject: Subject) -> None:
+        """Whichever request a message went by, its outcome is in its place."""
+        words = ["person-1", "person-1", "reject", "person-1"]
+        outcomes = await subject.sender.send([message(subject, number, word) for number, word in enumerate(words)])
+        kinds = [OutcomeKind.UNSENT, OutcomeKind.ACCEPTED, OutcomeKind.REFUSED, OutcomeKind.ACCEPTED]
+        assert [outcome.kind for outcome in outcomes] == kinds
+
+
 class ScriptedSenderContract(SenderContract):
     """Rules for a sender whose provider can be made to refuse, stall and break."""
 

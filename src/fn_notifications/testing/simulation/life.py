@@ -80,7 +80,7 @@ class Life:
 READS: Final = frozenset(
     {
         *("load", "story", "recent", "dead_letters", "unsettled", "ledger", "doubts", "doubtful", "taken_from"),
-        *("overdue", "waiting", "backlog", "board", "reporting", "held", "opened", "tally", "vitals"),
+        *("overdue", "outlived", "waiting", "backlog", "board", "reporting", "held", "opened", "tally", "vitals"),
     }
 )
 """Methods of the store's ports that change nothing: a mishap there would show no more than one a call later."""

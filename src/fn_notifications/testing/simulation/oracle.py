@@ -11,7 +11,6 @@ from attrs import frozen
 from fn_notifications.adapters.memory.store import MemoryStore
 from fn_notifications.application.ports.ledger import Ledger
 from fn_notifications.domain.delivery import Delivery
-from fn_notifications.domain.events import Evidence
 from fn_notifications.domain.identity import parse_attempt_id
 from fn_notifications.domain.lifecycle import OPEN, Status
 from fn_notifications.testing.simulation.broker import TOPICS, Broker
@@ -169,6 +168,5 @@ def _first_times(published: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def _flaws(delivery: Delivery) -> Iterator[str]:
-    """An attempt may stay open only where another has arrived: nothing depends on it any more."""
-    if delivery.status is not Status.DELIVERED and any(one.evidence is Evidence.OPEN for one in delivery.attempts):
+    if delivery.calling:
         yield f"not drained: {delivery.key.event_key} has an attempt that nobody closed"

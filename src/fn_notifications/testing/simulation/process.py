@@ -32,7 +32,7 @@ from fn_notifications.application.service import Notifications
 from fn_notifications.application.slowness import Slowness
 from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.application.upkeep import Upkeep
-from fn_notifications.domain.address import SMS, Channel
+from fn_notifications.domain.address import EMAIL, SMS, Channel
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.entrypoints.service import IntakeStep, Loop, Supervisor
 from fn_notifications.testing.simulation.alarm import Interest, News, Patient
@@ -52,6 +52,8 @@ KEEPING: Final = Keeping(
 )
 """Barely longer than anything lives. History goes by months: one ends early on the first day (see `clocks.START`)."""
 SLOTS: Final = 3
+BATCH: Final = 4
+"""Emails that share a call."""
 _RULES: Final = CircuitRules(threshold=4, window=timedelta(seconds=60), reset_after=timedelta(seconds=120))
 _TENANT: Final = "default"
 
@@ -202,7 +204,13 @@ class Process:
 
     def _lane(self, channel: Channel) -> Lane:
         wires = {route: Wire(self.providers, self.life, route, self.store.clock) for route in ROUTES[channel]}
-        return Lane(channel=channel, routes=wires, slots=SLOTS, rate=2.0 if self.limited and channel == SMS else None)
+        return Lane(
+            channel=channel,
+            routes=wires,
+            slots=SLOTS,
+            rate=2.0 if self.limited and channel == SMS else None,
+            batches=dict.fromkeys(wires, BATCH) if channel == EMAIL else {},
+        )
 
     def _patient(self, step: Callable[[], Awaitable[int]], interest: Interest) -> Patient:
         return Patient(step, interest, self.around.alarm, self.around.dice.lateness)

@@ -89,11 +89,13 @@ class Providers:
         self.said[message.attempt_id] = None
         return Outcome(kind=OutcomeKind.ACCEPTED, provider_id=taken.id)
 
-    def doubt(self, message: Message, route: str, fault: str, at: datetime) -> None:
-        """Nobody will learn from this call what became of it; half of them are taken."""
-        self.around.watch.ambiguous.setdefault(message.attempt_id, fault)
-        if self.around.dice.chance() < 0.5:
-            self.take(message, route, at)
+    def doubt(self, messages: Sequence[Message], route: str, fault: str, at: datetime) -> None:
+        """Nobody will learn from this call what became of its messages; half of the calls are taken."""
+        taken = self.around.dice.chance() < 0.5
+        for message in messages:
+            self.around.watch.ambiguous.setdefault(message.attempt_id, fault)
+            if taken:
+                self.take(message, route, at)
 
 
 @define(eq=False, repr=False)
@@ -108,42 +110,53 @@ class Wire:
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `Sender`."""
         around = self.providers.around
-        (message,) = messages
         await self.life.half(around)
-        outcome = await self._answer(message)
-        around.happened(
-            self.life.name, f"{self.route}.send", f"{message.attempt_id} {outcome.kind} {outcome.code or ''}"
-        )
+        outcomes = await self._answers(messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            around.happened(
+                self.life.name, f"{self.route}.send", f"{message.attempt_id} {outcome.kind} {outcome.code or ''}"
+            )
         await self.life.half(around)
-        return [outcome]
+        return outcomes
 
-    async def _answer(self, message: Message) -> Outcome:
+    async def _answers(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         providers, dice = self.providers, self.providers.around.dice
-        mode = providers.modes[self.route]
+        mode, several = providers.modes[self.route], len(messages)
         if mode is Mode.DOWN:
-            return _unsent("connection_refused", Scope.ROUTE)
-        providers.requests[message.attempt_id] += 1
+            return [_unsent("connection_refused", Scope.ROUTE)] * several
         around = providers.around
-        around.note(self.life.name, f"{self.route}.request", message.attempt_id)
+        for message in messages:
+            providers.requests[message.attempt_id] += 1
+            around.note(self.life.name, f"{self.route}.request", message.attempt_id)
         if mode is Mode.SLOW:
             await asyncio.sleep(2.0 + 18.0 * dice.chance())
             await self.life.here()
         if mode is Mode.HANGS or dice.strikes(Fault.HANG):
-            providers.doubt(message, self.route, Fault.HANG, self.now())
+            providers.doubt(messages, self.route, Fault.HANG, self.now())
             await asyncio.sleep(_HANG)
         if dice.strikes(Fault.ANSWER_LOST):
-            providers.doubt(message, self.route, Fault.ANSWER_LOST, self.now())
-            return Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="disconnected")
+            providers.doubt(messages, self.route, Fault.ANSWER_LOST, self.now())
+            return [Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="disconnected")] * several
         if dice.strikes(Fault.ERROR):
-            providers.doubt(message, self.route, Fault.ERROR, self.now())
-            return Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="http_500")
-        no = self._refusal(message, mode)
-        if no is None:
-            return providers.take(message, self.route, self.now())
+            providers.doubt(messages, self.route, Fault.ERROR, self.now())
+            return [Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="http_500")] * several
+        noes = [self._refusal(message, mode) for message in messages]
+        if not any(noes):
+            return [providers.take(message, self.route, self.now()) for message in messages]
         if dice.strikes(Fault.CONTRADICTION):
-            providers.said[message.attempt_id] = None
-            providers.report(message, self.route, False)
-        return no
+            for message in messages:
+                providers.said[message.attempt_id] = None
+                providers.report(message, self.route, False)
+        return self._shared(noes)
+
+    def _shared(self, noes: Sequence[Outcome | None]) -> Sequence[Outcome]:
+        """What a call that is refused as a whole says of each; of two times once it does not say who is at fault."""
+        wide = next((no for no in noes if no and no.scope is not Scope.RECIPIENT), None)
+        if wide:
+            return [wide] * len(noes)
+        named = len(noes) == 1 or self.providers.around.dice.chance() < 0.5
+        outvoted = _unsent("another_refused" if named else "refused_together", Scope.BATCH)
+        return [no if no and named else outvoted for no in noes]
 
     def _refusal(self, message: Message, mode: Mode) -> Outcome | None:
         dice = self.providers.around.dice

@@ -45,12 +45,14 @@ over_cap = "skip"
 channels = ["email"]
 ttl = "3h"
 in_doubt = "hold"
+batch = 3
 
 [types.welcome]
 channels = ["email"]
 ttl = "8h"
 window = "24h"
 in_doubt = "hold"
+batch = 2
 
 [types.reminder]
 priority = "low"

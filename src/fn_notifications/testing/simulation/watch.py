@@ -6,7 +6,7 @@ The memory store's transactions are exclusive, and a look right after a call's e
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -18,11 +18,14 @@ from fn_notifications.domain import events as e
 from fn_notifications.domain.address import WHATSAPP, Address, Channel
 from fn_notifications.domain.delivery import Delivery, DeliveryKey, status_of
 from fn_notifications.domain.events import Evidence
-from fn_notifications.domain.lifecycle import TRANSITIONS, Status
+from fn_notifications.domain.lifecycle import OPEN, TRANSITIONS, Status
 from fn_notifications.domain.outcome import OutcomeKind
 from fn_notifications.domain.preferences import ContactPoint, Profile, UserRef
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.testing.simulation.memory import Remembered, Watched
+
+_MOST_ROUNDS: Final = 8
+"""Of upkeep, until what outlived its time is over. One does; the store may fail in some."""
 
 
 @define(eq=False, repr=False)
@@ -50,6 +53,10 @@ class Watch:
     resends: int = 0
     taken_in: int = 0
     """Events in committed transactions."""
+    _rounds: Counter[DeliveryKey] = field(factory=Counter)
+    """Of what nobody holds and is open past its time to live: how many rounds of upkeep left it so."""
+    _found: dict[str, set[DeliveryKey]] = field(factory=dict)
+    """What of it each process found last."""
     _logged: int = 0
     _statuses: dict[DeliveryKey, Status | None] = field(factory=dict)
     _changes: Counter[DeliveryKey] = field(factory=Counter)
@@ -84,6 +91,8 @@ class Watch:
                 self._consents(args[0].profiles)
             case "save":
                 self._consents(args[0])
+            case "overdue":
+                self._round(life.name)
             case _:
                 return
 
@@ -157,6 +166,21 @@ class Watch:
         opted_in = point.channel != WHATSAPP or bool(profile and profile.get("opt_in.whatsapp"))
         everything = profile is None or profile.get("global_enabled") is not False
         return bool(on and opted_in and everything and point.address and point.suppression is None)
+
+    def _round(self, life: str) -> None:
+        """This process looks for what is overdue, so its round before came to an end: not many find the same open."""
+        now, state = self.state.clock(), self.state
+        past = {
+            key: (delivery.status, now - delivery.expires_at)
+            for key, place in state.due.items()
+            if (delivery := state.deliveries[key]).status in OPEN and delivery.expires_at < now
+            if (place.lease_until or now) <= now
+        }
+        again, self._found[life] = past.keys() & self._found.get(life, set()), set(past)
+        self._rounds = Counter({key: self._rounds[key] + (key in again) for key in past})
+        for key, (status, after) in past.items():
+            if key in again and self._rounds[key] == _MOST_ROUNDS:
+                self.wrong(f"outlived: {key.event_key} is {status}, {after} after its time to live")
 
     def _finished(self, answer: Answer) -> None:
         attempt = self.state.deliveries[answer.lease.key].attempt(answer.record.no)

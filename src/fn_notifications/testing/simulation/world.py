@@ -234,8 +234,8 @@ class World:
         now, state = self.store.clock(), self.store.state
         ahead = [
             moment
-            for place in state.due.values()
-            for moment in (place.at, place.lease_until)
+            for key, place in state.due.items()
+            for moment in (place.at, place.lease_until, state.deliveries[key].expires_at)
             if moment is not None and moment > now
         ]
         return (min(ahead) - now).total_seconds() + 0.001 if ahead else None

@@ -74,7 +74,7 @@ def _channel(channel: Channel, adapters: str, inferred: str, concurrency: str, d
             _RATE,
             "as many as there are",
             Section.LANES,
-            f"Calls for {channel} a second by each provider, in all processes together.",
+            f"Messages by {channel} a second by each provider, in all processes together.",
         ),
         threshold=optional(
             f"{prefix}_CIRCUIT_BREAKER_FAILURE_THRESHOLD",
@@ -123,6 +123,14 @@ CHANNELS: Final[dict[Channel, ChannelVariables]] = {
     SMS: _channel(SMS, "twilio, local", _TWILIO.format("number or messaging service"), "5", "15000"),
     WHATSAPP: _channel(WHATSAPP, "twilio, local", _TWILIO.format("WhatsApp number"), "5", "15000"),
 }
+EMAIL_BATCH: Final = setting(
+    "EMAIL_BATCH",
+    whole(1, 1000),
+    "10",
+    Section.LANES,
+    "How many emails share a call at most, where the provider takes several; a call without an answer leaves as many "
+    "in doubt. The catalogue says less for single types.",
+)
 
 RECIPIENT_ALLOWLIST: Final = optional(
     "RECIPIENT_ALLOWLIST",

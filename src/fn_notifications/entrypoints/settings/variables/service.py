@@ -3,7 +3,17 @@
 from enum import StrEnum
 from typing import Final
 
-from fn_notifications.entrypoints.settings.kinds import anything, boolean, level, listing, matching, one_of, path, whole
+from fn_notifications.entrypoints.settings.kinds import (
+    anything,
+    boolean,
+    duration,
+    level,
+    listing,
+    matching,
+    one_of,
+    path,
+    whole,
+)
 from fn_notifications.entrypoints.settings.locators import bind_address, origin, public_host
 from fn_notifications.entrypoints.settings.variable import Section, optional, setting
 
@@ -59,6 +69,14 @@ ROLE: Final = setting(
     "The loops this process runs.",
 )
 PROCESSES: Final = setting("PROCESSES", whole(1, 256), "1", Section.SERVICE, "How many processes share the work.")
+SHUTDOWN_GRACE: Final = setting(
+    "SHUTDOWN_GRACE",
+    duration(3600),
+    "25",
+    Section.SERVICE,
+    "How long calls on the wire may take to end when the process is told to stop; five seconds later it is gone, "
+    "whatever hangs.",
+)
 TENANT: Final = setting(
     "TENANT",
     matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "at most 63 letters, digits, dots, dashes or underscores"),

@@ -112,8 +112,8 @@ KAFKA_PROPERTIES: Final = optional(
     properties,
     "librdkafka's defaults and ours",
     Section.KAFKA,
-    "librdkafka's own properties, over ours, such as ssl.ca.location=/etc/ssl/kafka.pem. Those that offsets and "
-    "acknowledgements rest on are refused.",
+    "librdkafka's own properties, over ours, such as ssl.ca.location=/etc/ssl/kafka.pem. Each goes to the clients that "
+    "know it. Those that offsets and acknowledgements rest on are refused.",
     secret=True,
     outside=True,
 )

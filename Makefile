@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test simulate chaos interleavings rebalances check format bench docs kafka lock clean
+.PHONY: help setup run demo test simulate chaos interleavings rebalances check format bench bench-long bench-peers docs kafka lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,16 @@ format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure the hot paths; figures land in build/bench.json
+bench: setup ## measure the hot paths against the same by hand; figures land in build/bench.json
 	$(BIN)/python -m benchmarks
+
+bench-long: setup ## a million deliveries by one process: does its memory grow
+	$(BIN)/python -m benchmarks --only memory --repeat 1 --count 1000000 --users 60000 --out build/bench-long.json
+
+bench-peers: setup ## against other queues, in an environment of their own (Celery needs redis-server)
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	$(BIN)/python -m benchmarks --only dispatch,celery,procrastinate,pgqueuer --out build/bench-peers.json
 
 docs: setup ## build the documentation into build/docs
 	$(BIN)/sphinx-build -n -W --keep-going -q docs build/docs

@@ -116,7 +116,7 @@ class Dispatch:
             return 0
         wave = asyncio.create_task(self._take(wanted), name="dispatch-wave")
         self._waves.add(wave)
-        wave.add_done_callback(self._waves.discard)
+        wave.add_done_callback(self._wave_ended)
         # Stopped half-way, it goes on: what is leased is given back and what is begun goes out. Dropped, the one would
         # wait for its lease to die, and the other be in doubt without ever having been called.
         return await asyncio.shield(wave)
@@ -135,6 +135,12 @@ class Dispatch:
         for batch in self.switchboard.calls(begun):
             self._start(batch, until)
         return len(begun)
+
+    def _wave_ended(self, wave: asyncio.Task[int]) -> None:
+        self._waves.discard(wave)
+        # Once it is time to leave nobody waits for the wave any more, and nobody else would say what came of it.
+        if self._leave_by < inf and not wave.cancelled() and (error := wave.exception()):
+            self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
 
     def _start(self, batch: Sequence[Begun], until: float) -> None:
         self.switchboard.started(batch)

@@ -160,6 +160,35 @@ async def test_calls_that_do_not_end_within_the_grace_are_in_doubt(engine_with, 
     assert (delivery.status, delivery.attempts[0].code) == (Status.IN_DOUBT, "stopped")
 
 
+async def test_what_cannot_be_given_back_when_stopping_is_said(engine_with, running):
+    engine = engine_with(Gated())
+    engine.dispatch.telemetry = MemoryTelemetry()
+    await planned(engine, 1)
+    store, claimed, go_on = engine.dispatch.deliveries, asyncio.Event(), asyncio.Event()
+
+    class Going:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def claim(self, *args, **kwargs):
+            leases = await store.claim(*args, **kwargs)
+            claimed.set()
+            await go_on.wait()
+            return leases
+
+        async def release(self, leases):
+            raise Unavailable("gone")
+
+    engine.dispatch.deliveries = Going()
+    task = running(engine)
+    await claimed.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [line.event for line in engine.dispatch.telemetry.lines] == ["dispatch.store_unavailable"]
+
+
 async def test_an_outage_of_the_store_loses_no_answer_and_repeats_no_call(engine_with, running):
     sender = Gated()
     engine = engine_with(sender)

@@ -1,13 +1,12 @@
-"""Email through SendGrid's v3 mail/send. The SDK makes the request's types; the bytes leave by our own transport."""
+"""Email through SendGrid's v3 mail/send."""
 
 import json
 from collections.abc import Sequence
 
 from attrs import frozen
-from sendgrid.helpers.mail import ApiKeyIncludedException
 
 from fn_notifications.adapters.sendgrid.answers import BROKEN_CONTENT, outcomes_of
-from fn_notifications.adapters.sendgrid.mails import request_of, shared
+from fn_notifications.adapters.sendgrid.mails import holds_key, request_of, shared
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
 from fn_notifications.adapters.transport.calls import call_each, outcome_of_failure
 from fn_notifications.adapters.transport.http import CallFailed, HttpTransport
@@ -24,20 +23,15 @@ class SendGridSender:
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `Sender.send`."""
-        calls = shared(messages, self._settings.batch)
+        outcomes = dict.fromkeys(range(len(messages)), BROKEN_CONTENT)
+        fit = [place for place, message in enumerate(messages) if not holds_key(message.content)]
+        calls = [[fit[n] for n in call] for call in shared([messages[place] for place in fit], self._settings.batch)]
         answers = await call_each(calls, lambda places: self._call([messages[place] for place in places]))
-        outcomes = {
-            place: outcome
-            for places, answer in zip(calls, answers, strict=True)
-            for place, outcome in zip(places, answer, strict=True)
-        }
-        return [outcomes[place] for place in range(len(messages))]
+        for places, answer in zip(calls, answers, strict=True):
+            outcomes |= zip(places, answer, strict=True)
+        return list(outcomes.values())
 
     async def _call(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        try:
-            mail = request_of(self._settings, messages)
-        except ApiKeyIncludedException:
-            return [BROKEN_CONTENT] * len(messages)
         try:
             response = await self._transport.post(
                 f"{self._settings.base_url}/v3/mail/send",
@@ -45,7 +39,7 @@ class SendGridSender:
                     "Authorization": f"Bearer {self._settings.api_key}",
                     "Content-Type": "application/json",
                 },
-                body=json.dumps(mail.get(), separators=(",", ":")).encode(),
+                body=json.dumps(request_of(self._settings, messages), separators=(",", ":")).encode(),
                 within=self._settings.deadline,
             )
         except CallFailed as failure:

@@ -21,8 +21,8 @@ _PAGE: Final = 500
 
 
 @frozen(kw_only=True)
-class Doubts:
-    """Which of the deliveries that wait for an operator."""
+class Selection:
+    """Some of the deliveries that wait for an operator."""
 
     before: datetime
     """Every attempt in doubt began before this."""
@@ -54,11 +54,11 @@ class Rulings:
     by: str
     """Who decides."""
 
-    async def count(self, doubts: Doubts) -> int:
+    async def count(self, doubts: Selection) -> int:
         """How many there are now."""
         return sum([len(page) async for page in self._pages(doubts)])
 
-    async def resolve(self, doubts: Doubts, ruling: Ruling, note: str) -> int:
+    async def resolve(self, doubts: Selection, ruling: Ruling, note: str) -> int:
         """Decide about each of them that still waits when it is its turn. Returns how many that were.
 
         What may not go again, because it has expired or was refused, is left as it is when it is to be resent. Raises
@@ -83,14 +83,14 @@ class Rulings:
             resolved += len(changed)
         return resolved
 
-    async def _pages(self, doubts: Doubts) -> AsyncIterator[Sequence[DeliveryKey]]:
+    async def _pages(self, doubts: Selection) -> AsyncIterator[Sequence[DeliveryKey]]:
         after = None
         while page := await self.history.doubtful(self.tenant, _PAGE, held=True, after=after):
             yield [one.delivery.key for one in page if doubts.include(one.type, one.delivery)]
             after = page[-1].delivery.key
 
 
-def _if_it_applies(doubts: Doubts, command: Resolve) -> Choice:
+def _if_it_applies(doubts: Selection, command: Resolve) -> Choice:
     def choose(notification: Notification, delivery: Delivery, now: datetime) -> Resolve | None:
         if not doubts.include(notification.type, delivery):
             return None

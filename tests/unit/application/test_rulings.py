@@ -7,7 +7,7 @@ import pytest
 from fn_notifications import Outcome, OutcomeKind, Status
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application import rulings as many
-from fn_notifications.application.rulings import Doubts, Rulings
+from fn_notifications.application.rulings import Rulings, Selection
 from fn_notifications.domain.commands import Remedy, Resolve, Settle
 from fn_notifications.domain.errors import InvalidValue
 from fn_notifications.domain.events import Ruling
@@ -53,7 +53,7 @@ def states(engine):
 @pytest.mark.parametrize("page", [1, 3, 500])
 async def test_everything_that_waits_is_resolved_whatever_the_pages(engine, rulings, page, monkeypatch):
     monkeypatch.setattr(many, "_PAGE", page)
-    doubts = Doubts(before=engine.clock.now)
+    doubts = Selection(before=engine.clock.now)
     assert await rulings.count(doubts) == 4
     assert await rulings.resolve(doubts, Ruling.FAILED, "an outage") == 4
     assert states(engine) == ["failed"] * 4 + ["in_doubt"]
@@ -75,14 +75,14 @@ async def test_everything_that_waits_is_resolved_whatever_the_pages(engine, ruli
 )
 async def test_only_what_is_meant_is_resolved(engine, rulings, narrower, found):
     before = engine.clock.now + narrower.pop("before", timedelta())
-    doubts = Doubts(before=before, **narrower)
+    doubts = Selection(before=before, **narrower)
     assert await rulings.count(doubts) == found
     assert await rulings.resolve(doubts, Ruling.SENT, "the provider has them") == found
     assert states(engine).count("sent") == found
 
 
 async def test_what_was_decided_meanwhile_is_left_alone(engine, rulings):
-    doubts = Doubts(before=engine.clock.now)
+    doubts = Selection(before=engine.clock.now)
     real = rulings.history
 
     class Old:
@@ -100,14 +100,14 @@ async def test_what_was_decided_meanwhile_is_left_alone(engine, rulings):
 
 
 async def test_a_resend_passes_over_what_has_expired(engine, rulings):
-    doubts = Doubts(before=engine.clock.now)
+    doubts = Selection(before=engine.clock.now)
     engine.clock.advance(days=30)
     assert await rulings.count(doubts) == 4
     assert await rulings.resolve(doubts, Ruling.RESEND, "an outage") == 0
 
 
 async def test_what_goes_again_may_arrive_twice_and_is_counted(engine, rulings):
-    assert await rulings.resolve(Doubts(before=engine.clock.now), Ruling.RESEND, "an outage") == 4
+    assert await rulings.resolve(Selection(before=engine.clock.now), Ruling.RESEND, "an outage") == 4
     resent = [one for one in engine.store.state.deliveries.values() if one.status is Status.PENDING]
     assert [one.reason for one in resent] == [Reason.OPERATOR] * 4
     assert rulings.telemetry.total("duplicates.possible") == 4
@@ -115,11 +115,11 @@ async def test_what_goes_again_may_arrive_twice_and_is_counted(engine, rulings):
 
 async def test_a_reason_that_is_none_changes_nothing(engine, rulings):
     with pytest.raises(InvalidValue):
-        await rulings.resolve(Doubts(before=engine.clock.now), Ruling.SENT, " ")
+        await rulings.resolve(Selection(before=engine.clock.now), Ruling.SENT, " ")
     assert states(engine) == ["in_doubt"] * 5
 
 
 async def test_what_is_left_to_a_report_is_none_of_them(engine):
-    doubts = Doubts(before=engine.clock.now)
+    doubts = Selection(before=engine.clock.now)
     of = [doubts.include("invoice", one) for one in engine.store.state.deliveries.values()]
     assert sorted(of) == [False, True, True, True, True]

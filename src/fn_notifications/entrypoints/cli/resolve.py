@@ -10,7 +10,7 @@ from attrs import evolve
 
 from fn_notifications.application.explain import summary
 from fn_notifications.application.ports.telemetry import Silent
-from fn_notifications.application.rulings import Doubts, Rulings
+from fn_notifications.application.rulings import Rulings, Selection
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.errors import IllegalTransition
@@ -78,7 +78,7 @@ def _run_many(arguments: argparse.Namespace) -> int:
 
 
 async def _resolve_many(settings: Settings, arguments: argparse.Namespace) -> int:
-    doubts = Doubts(before=arguments.before, type=arguments.type, route=arguments.route)
+    doubts = Selection(before=arguments.before, type=arguments.type, route=arguments.route)
     async with open_database(settings) as database, telemetry_of(settings) as telemetry:
         stores = store_on(database, settings)
         rulings = Rulings(

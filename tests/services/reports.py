@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fn_notifications.adapters.local.sender import LocalMailbox
 from fn_notifications.adapters.transport.http import HttpTransport
+from fn_notifications.application.inbox import Inbox
 from fn_notifications.application.ports.receipts import Receipts
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.address import EMAIL, SMS, Channel
@@ -156,12 +157,13 @@ def doors(
         cwd=Path("/nonexistent"),
     )
     context = Context(settings=settings, transport=transport, mailbox=LocalMailbox(), telemetry=telemetry, clock=clock)
+    inbox = Inbox(receipts)
     return [
         Door(
             provider=name,
             path=path,
             read=read,
-            receipts=receipts,
+            inbox=inbox,
             telemetry=telemetry,
             clock=clock,
             public_url=public_url,

@@ -28,10 +28,10 @@ from fn_notifications.adapters.vault.aes import AesVault
 from fn_notifications.application.call import Caller, Lane
 from fn_notifications.application.catalogue import Catalogue
 from fn_notifications.application.dispatch import Dispatch, Pace
+from fn_notifications.application.inbox import Inbox
 from fn_notifications.application.intake import Intake
 from fn_notifications.application.ports.circuit import CircuitRules
 from fn_notifications.application.ports.people import PreferenceCache
-from fn_notifications.application.ports.receipts import Receipts
 from fn_notifications.application.ports.sending import Mailbox, Renderer
 from fn_notifications.application.ports.storage import Keeping
 from fn_notifications.application.ports.telemetry import Telemetry
@@ -157,7 +157,7 @@ async def bootstrap(
             mailbox=mailbox or (context.mailbox if local else None),
             loops=tuple(await _loops(parts, stores, intake, catalogue, asking, wake)),
             dispatch=dispatch,
-            doors=_doors(context, stores.receipts) if Role.HTTP in settings.roles else (),
+            doors=_doors(context, Inbox(stores.receipts)) if Role.HTTP in settings.roles else (),
         )
 
 
@@ -320,7 +320,7 @@ async def _make_partitions(database: Database) -> int:
     return 0
 
 
-def _doors(context: Context, receipts: Receipts) -> tuple[Door, ...]:
+def _doors(context: Context, inbox: Inbox) -> tuple[Door, ...]:
     """Every named provider's doors; two channels of one provider share them."""
     names = dict.fromkeys(name for lane in context.settings.lanes.values() for name in lane.adapters)
     reads = {path: (name, read) for name in names for path, read in provider(name).doors(context).items()}
@@ -329,7 +329,7 @@ def _doors(context: Context, receipts: Receipts) -> tuple[Door, ...]:
             provider=name,
             path=path,
             read=read,
-            receipts=receipts,
+            inbox=inbox,
             telemetry=context.telemetry,
             clock=context.clock,
             public_url=context.settings.http.public_url,

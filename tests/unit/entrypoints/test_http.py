@@ -10,6 +10,7 @@ from fn_notifications.adapters.local.sender import LocalMailbox
 from fn_notifications.adapters.memory.store import MemoryStore
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.inbox import Inbox
 from fn_notifications.domain.receipts import Receipt, ReceiptKind
 from fn_notifications.entrypoints.http.app import LARGEST_BODY, application
 from fn_notifications.entrypoints.http.doors import Door
@@ -44,7 +45,7 @@ async def client(store, seen):
         provider="p",
         path="/api/webhooks/p",
         read=noting,
-        receipts=store.receipts,
+        inbox=Inbox(store.receipts),
         telemetry=MemoryTelemetry(),
         clock=lambda: NOW,
         public_url="https://notifications.example.com",

@@ -7,7 +7,7 @@ from aiohttp import web
 from attrs import field, frozen
 
 from fn_notifications.application.errors import PortError
-from fn_notifications.application.ports.receipts import Receipts
+from fn_notifications.application.inbox import Inbox
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.receipts import Receipt
 
@@ -34,7 +34,7 @@ class Door:
     provider: str
     path: str
     read: Read
-    receipts: Receipts
+    inbox: Inbox
     telemetry: Telemetry
     clock: Callable[[], datetime]
     public_url: str
@@ -57,7 +57,7 @@ class Door:
             self.telemetry.count("webhooks.refused", provider=self.provider)
             return web.Response(status=401)
         try:
-            await self.receipts.receive(reports)
+            await self.inbox.receive(reports)
         except PortError:
             later = web.Response(status=503, headers={"Retry-After": "5"})
             later.force_close()

@@ -11,6 +11,7 @@ import pytest
 from tests.services.stores import SECRET, postgres_stores
 
 from fn_notifications.adapters.vault.keys import derive_keys
+from fn_notifications.application.ports.intake import Batch
 from fn_notifications.domain.catalogue import NotificationType
 from fn_notifications.domain.commands import Remedy, Settle
 from fn_notifications.domain.outcome import OutcomeKind, Scope
@@ -18,7 +19,7 @@ from fn_notifications.domain.routes import HoldKind
 from fn_notifications.domain.stops import Word
 from fn_notifications.entrypoints.cli.main import main
 from fn_notifications.testing.contracts.quarantine import old
-from fn_notifications.testing.contracts.stores import ADA, answer, begun, meet, now, stored, told, user
+from fn_notifications.testing.contracts.stores import ADA, TENANT, answer, begun, dead, meet, now, stored, told, user
 
 pytestmark = pytest.mark.external
 
@@ -80,10 +81,8 @@ def test_a_pause_is_seen_and_ended(run):
         ("pause", "--type", "wellcome"),
         ("pause", "--channel", "fax"),
         ("pause", "--route", "local"),
-        ("pause", "--all", "--reason", "two\nlines"),
         ("pin", "twilio/sms", "--for", "2h"),
         ("cancel", "--type", "nothing", "--before", "2026-01-01T00:00:00Z"),
-        ("cancel", "--type", "welcome", "--before", "2026-01-01T00:00:00Z", "--reason", "x" * 201),
     ],
 )
 def test_a_misspelt_stop_button_says_so(run, words):
@@ -121,7 +120,6 @@ def test_what_is_not_there_is_answered_with_what_is(run, words, known):
         ("resolve", "0" * 32, *_NOW, "--type", "welcome"),
         ("resolve", "--all-in-doubt", "--as", "sent", "--reason", "seen"),
         ("resolve", "--all-in-doubt", "--channel", "sms", *_NOW),
-        ("resolve", "--all-in-doubt", *_NOW, "--reason", "two\nlines"),
         ("resolve", "0" * 32, "--as", "sent", "--reason", "seen"),
     ],
 )
@@ -158,7 +156,9 @@ def test_holds_shows_routes(run, postgres_url):
     assert document["routes"]["local/email"]["pin"]["until"]
     assert [stop["what"] for stop in document["stops"]] == ["local"]
     assert run("unpin", "local/email")[1] == "local/email is pinned no longer\n"
-    run("resume", "--route", "local/sms")
+    said = "local/sms was not held back; it was shut, and the next call tries it; see: fn-notifications holds\n"
+    assert run("resume", "--route", "local/sms")[1] == said
+    assert run("resume", "--route", "local/email")[1].startswith("local/email was not held back; see: ")
     assert json.loads(run("holds", "--json")[1])["routes"]["local/sms"]["state"] == "to be tried again"
 
 
@@ -166,7 +166,7 @@ def test_resume_says_what_is_still_held(run):
     for what in (("--all",), ("--type", "welcome"), ("--channel", "sms")):
         run("pause", *what, "--by", "eve")
     first, *others = run("resume", "--all")[1].splitlines()
-    assert first == "everything goes on, but for what is still held:"
+    assert first == "everything goes on; still held back:"
     said = sorted(line.partition(" by ")[0] for line in others)
     assert said == ["  channel sms is held back", "  type welcome is held back"]
     run("resume", "--type", "welcome")
@@ -205,8 +205,19 @@ def test_cancel_says_how_many(run, postgres_url):
 
     on(postgres_url, fill)
     before = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    assert run("cancel", "--type", "welcome", "--before", before)[:2] == (0, "3 deliveries of welcome cancelled\n")
-    assert run("cancel", "--type", "welcome", "--before", before)[1] == "0 deliveries of welcome cancelled\n"
+    cancel = ("cancel", "--type", "welcome", "--before", before)
+    code, out, err = run(*cancel)
+    assert (code, out) == (1, "")
+    assert "this cancels 3 deliveries of welcome; say --yes to do it" in err
+    assert run(*cancel, "--yes")[:2] == (0, "3 deliveries of welcome cancelled\n")
+    assert run(*cancel)[:2] == (0, "0 deliveries of welcome cancelled\n")
+
+
+def test_one_delivery_is_one_delivery(run, doubtful, monkeypatch):
+    run("resolve", doubtful[0].delivery.key.event_key, "--as", "sent", "--reason", "seen")
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    asked = "this resolves 1 delivery in doubt as failed. Go on? [y/N] "
+    assert run(*_many("--all-in-doubt"))[1] == f"{asked}1 delivery resolved as failed\n"
 
 
 @pytest.fixture
@@ -233,7 +244,7 @@ def _many(*words):
 def test_many_are_counted_first_and_resolved_when_it_is_meant(run, doubtful):
     code, out, err = run(*_many("--all-in-doubt"))
     assert (code, out) == (1, "")
-    assert "2 deliveries in doubt are to be resolved as failed; say --yes to do it" in err
+    assert "this resolves 2 deliveries in doubt as failed; say --yes to do it" in err
     assert run(*_many("--route", "local/sms", "--yes"))[:2] == (0, "0 deliveries resolved as failed\n")
     assert run(*_many("--type", "welcome", "--yes"))[:2] == (0, "2 deliveries resolved as failed\n")
     assert run(*_many("--all-in-doubt"))[:2] == (0, "0 deliveries resolved as failed\n")
@@ -265,3 +276,37 @@ def test_the_totals_of_a_list_are_of_what_it_lists(run, postgres_url):
     assert [one["type"] for one in document["totals"]] == [one["type"] for one in document["held"]] == ["welcome"]
     document = json.loads(run("quarantine", "list", "--user", user().user_id, "--json")[1])
     assert [one["type"] for one in document["totals"]] == ["match_detected"]
+
+
+def test_a_list_says_when_there_is_more(run, postgres_url, doubtful):
+    async def fill(stores):
+        at = await now(stores)
+        await stored(stores, *(old(f"old{number}", user(), at, "welcome") for number in range(2)))
+        await stores.intake.store(Batch(tenant=TENANT, dead=(dead("dead0"), dead("dead1", 1))))
+
+    on(postgres_url, fill)
+    for command in (("in-doubt",), ("in-doubt", "--all"), ("quarantine", "list"), ("dead-letters", "list")):
+        assert "(there are more than these 1: see --limit)\n" in run(*command, "--limit", "1")[2]
+        assert "there are more" not in run(*command, "--limit", "2")[2]
+    code, out, err = run("in-doubt", "--limit", "1", "--json")
+    assert (code, len(json.loads(out))) == (0, 1)
+    assert "there are more" in err
+
+
+def test_an_empty_list_says_so(run):
+    assert run("quarantine", "list")[1] == "nothing is held\n"
+    assert run("dead-letters", "list")[1] == "there are none\n"
+    assert run("in-doubt", "--all")[1] == "nothing is in doubt\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (("name=Ada", "name=Bea"), "variables given twice: name"),
+        (("color=red", "size=9"), "welcome has no variables color, size; it has "),
+    ],
+)
+def test_variables_that_cannot_be_meant_are_named(run, variables, said):
+    code, out, err = run("send", "ada", "welcome", "--key", "k", *variables)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fn-notifications: {said}")

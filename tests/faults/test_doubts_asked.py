@@ -18,6 +18,8 @@ from fn_notifications.application.explain import explain
 from fn_notifications.application.ports.lookup import NOTHING, UNANSWERED, Knowledge, Lookup, Question
 from fn_notifications.application.ports.sending import Message
 from fn_notifications.domain.address import SMS, PhoneNumber
+from fn_notifications.domain.commands import Resolve
+from fn_notifications.domain.events import Ruling
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.outcome import Outcome, OutcomeKind
 from fn_notifications.domain.reasons import Reason
@@ -161,6 +163,22 @@ async def test_of_two_doubts_about_one_text_neither_is_cleared_up_by_one_message
     await world.drain()
     assert [(await world.state(one)).status for one in both] == [Status.IN_DOUBT] * 2
     assert [len(await world.changes(one)) for one in both] == [2, 2]
+
+
+async def test_an_operators_word_gives_nobodys_message_away(twilio: Twilio) -> None:
+    """The second was taken. An operator calls it failed: that does not make it the first one's."""
+    world = twilio.world
+    world.text = "The same for everybody."
+    world.senders = {ROUTE: LosesTheFirst(world.senders[ROUTE])}
+    lost, taken = [
+        await world.told(HELD, name, phone=TAKEN_THEN_RESET, who=who) for name, who in (("one", "ada"), ("two", "bea"))
+    ]
+    await world.drain()
+    word = Resolve(ruling=Ruling.FAILED, note="nothing came")
+    await world.stores.deliveries.change([(await world.state(taken)).key], lambda *_: word)
+    await world.advance(seconds=GRACE)
+    await world.drain()
+    assert [(await world.state(one)).status for one in (lost, taken)] == [Status.IN_DOUBT, Status.FAILED]
 
 
 @define

@@ -152,11 +152,16 @@ class World:
         await self.apply()
         await self.doubts.look()
 
-    def dispatch(self, worker: str = "w1", *, deliveries: Any = None, pace: Pace | None = None) -> Dispatch:
-        """A worker's dispatcher."""
+    def lanes(self) -> Mapping[Channel, Mapping[str, Sender]]:
+        """Each channel's routes."""
         lanes: dict[Channel, dict[str, Sender]] = {EMAIL: {}, SMS: {}}
         for route, sender in self.senders.items():
             lanes[Channel(route.partition("/")[2])][route] = sender
+        return lanes
+
+    def dispatch(self, worker: str = "w1", *, deliveries: Any = None, pace: Pace | None = None) -> Dispatch:
+        """A worker's dispatcher."""
+        lanes = self.lanes()
         switchboard = Switchboard(
             routes=self.stores.routes,
             lanes={one: Lane(channel=one, routes=routes, deadline=20) for one, routes in lanes.items() if routes},
@@ -206,6 +211,8 @@ class World:
         """One round of upkeep."""
         upkeep = Upkeep(
             deliveries=deliveries or self.stores.deliveries,
+            routes=self.stores.routes,
+            lanes={channel: tuple(routes) for channel, routes in self.lanes().items()},
             catalogue=self.catalogue,
             policy=POLICY,
             telemetry=self.telemetry,

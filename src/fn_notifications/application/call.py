@@ -17,11 +17,11 @@ from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import Policy
 from fn_notifications.domain.commands import Record
-from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
+from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope, Uncalled
 
-_UNFIT: Final = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code="template")
-_NO_ADDRESS: Final = Outcome(kind=OutcomeKind.UNSENT, code="no_address")
-_LEASE_OVER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code="lease_over")
+_UNFIT: Final = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code=Uncalled.TEMPLATE)
+_NO_ADDRESS: Final = Outcome(kind=OutcomeKind.UNSENT, code=Uncalled.NO_ADDRESS)
+_LEASE_OVER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code=Uncalled.LEASE_OVER)
 
 
 @frozen(kw_only=True)

@@ -46,7 +46,9 @@ def second_thoughts(delivery_no: int, events: Iterable[e.Event]) -> tuple[Change
 
 
 def _said(event: e.Event) -> str | None:
-    """Why somebody decided so, in their words, and who that was; None when nobody did."""
+    """Why somebody decided so, in their words, and who that was, or what was in the way; None when nothing is known."""
+    if isinstance(event, e.Expired):
+        return event.note or None
     if not isinstance(event, e.Resolved | e.Cancelled | e.Unconfirmed):
         return None
     by = f"by {event.by}" if event.by else ""

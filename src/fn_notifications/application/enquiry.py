@@ -199,4 +199,5 @@ def _attempts(notifications: Sequence[Notification], channel: Channel) -> Iterat
 def _may_be_taken_for(other: Attempt, attempt: Attempt) -> bool:
     """Whether the provider may hold a message of another attempt, nameless to us, from about the same time."""
     near = abs(other.started_at - attempt.started_at) <= LONGEST_CALL + SKEW
-    return near and other.provider_id is None and other.evidence not in (Evidence.UNSENT, Evidence.REFUSED)
+    unsent = other.evidence in (Evidence.UNSENT, Evidence.REFUSED) and not other.ruled
+    return near and other.provider_id is None and not unsent

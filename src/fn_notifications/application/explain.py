@@ -17,6 +17,7 @@ from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.events import Attempt, Evidence
 from fn_notifications.domain.identity import parse_attempt_id
 from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.outcome import UNCALLED, Uncalled
 from fn_notifications.domain.reasons import SENTENCES, Reason
 from fn_notifications.domain.receipts import Receipt, ReceiptKind
 
@@ -107,10 +108,14 @@ def _standing(delivery: Delivery, story: Story) -> str:
 def _state(delivery: Delivery) -> str:
     status = (delivery.status or Status.PENDING).replace("_", " ")
     why = f": {SENTENCES[Reason(delivery.reason)]}" if delivery.reason else ""
-    code = next((one.code for one in reversed(delivery.attempts) if one.code), None)
-    told = code and delivery.status is Status.FAILED and delivery.reason is not Reason.OPERATOR
+    code = next((one.code for one in reversed(delivery.attempts) if one.code and one.called), None)
+    told = code and delivery.status is Status.FAILED and delivery.reason not in _OURS
     said = f" (the provider said {code})" if told else ""
     return f"{delivery.channel}: {status}{why}{said}"
+
+
+_OURS: Final = frozenset({Reason.OPERATOR, Reason.CONTENT})
+"""Why a delivery failed when it was no provider that said so."""
 
 
 def _when(delivery: Delivery, now: datetime | None) -> str:
@@ -187,14 +192,19 @@ def _attempt(delivery: Delivery, attempt: Attempt, overruled: Sequence[Overruled
         text=f"attempt {attempt.no} by {attempt.route}, allowed under consent epoch {attempt.epoch}",
     )
     for at, evidence, code in _results(attempt, overruled):
-        said = f" ({code})" if code else ""
         yield Step(
             at=at,
             channel=delivery.channel,
             what="result",
             code=evidence.name.lower(),
-            text=f"attempt {attempt.no}: {_EVIDENCE[evidence]}{said}",
+            text=f"attempt {attempt.no}: {_found(evidence, code)}",
         )
+
+
+def _found(evidence: Evidence, code: str | None) -> str:
+    if code in UNCALLED:
+        return f"no call was made: {_UNCALLED[Uncalled(code)]}"
+    return _EVIDENCE[evidence] + (f" ({code})" if code else "")
 
 
 def _results(attempt: Attempt, overruled: Sequence[Overruled]) -> Iterator[tuple[datetime, Evidence, str | None]]:
@@ -224,6 +234,13 @@ _EVIDENCE = {
     Evidence.ACCEPTED: "taken by the provider",
     Evidence.UNDELIVERED: "taken, then reported as not delivered",
     Evidence.DELIVERED: "delivered",
+}
+
+
+_UNCALLED: Final[Mapping[Uncalled, str]] = {
+    Uncalled.TEMPLATE: "the message could not be made from its template",
+    Uncalled.NO_ADDRESS: "there was no address any more",
+    Uncalled.LEASE_OVER: "somebody else might have taken it over",
 }
 
 

@@ -1,7 +1,7 @@
 """What an operator does to the whole: the stop button, what it stopped, and which way things go."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -10,9 +10,11 @@ from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.routes import Routes, Seen
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.domain.commands import Cancel
+from fn_notifications.domain.delivery import DeliveryKey
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routes import Hold, HoldKind
+from fn_notifications.domain.stops import Passage, Stop
 
 
 @frozen(kw_only=True)
@@ -48,6 +50,16 @@ class Operating:
             self.telemetry.log("warning", "operator.resume", kind=kind, name=name, by=self.by)
         return released
 
+    async def shut(self, route: str) -> Sequence[Stop]:
+        """What is shut by itself on the way by a route; `resume` of the route has it tried again at once."""
+        seen = await self.routes.board()
+        mended = seen.board.mended(route, seen.now).stops
+        return [
+            stop
+            for what, stop in seen.board.stops.items()
+            if stop != mended[what] and stop.passage(seen.now) is Passage.SHUT
+        ]
+
     async def pin(self, route: str, span: timedelta, reason: str) -> datetime:
         """Try a route first for a while; see `Routes.pin`."""
         until = await self.routes.pin(route, span, reason=reason, by=self.by)
@@ -61,6 +73,10 @@ class Operating:
             self.telemetry.log("warning", "operator.unpin", what=route, by=self.by)
         return unpinned
 
+    async def count(self, type_: str, before: datetime) -> int:
+        """How many deliveries `cancel` would stop now."""
+        return sum([len(page) async for page in self._pages(type_, before)])
+
     async def cancel(self, type_: str, before: datetime, reason: str) -> Mapping[Status, int]:
         """Cancel what is still pending of a type and was planned before a time. Returns how many deliveries now stand
         as what: `unconfirmed`, instead of `cancelled`, is one of which an earlier attempt may have arrived.
@@ -70,11 +86,17 @@ class Operating:
         """
         command = Cancel(reason=Reason.OPERATOR, note=reason, by=self.by)
         self.telemetry.log("warning", "operator.cancel", type=type_, before=before.isoformat(), why=reason, by=self.by)
-        ended, page = Counter[Status](), await self.deliveries.waiting(self.tenant, type_, before)
+        ended = Counter[Status]()
+        async for page in self._pages(type_, before):
+            changed = await self.deliveries.change(page, lambda *_: command)
+            ended.update(one.status for one in changed if one.status)
+        return ended
+
+    async def _pages(self, type_: str, before: datetime) -> AsyncIterator[Sequence[DeliveryKey]]:
+        page = await self.deliveries.waiting(self.tenant, type_, before)
         while True:
             if page.keys:
-                changed = await self.deliveries.change(page.keys, lambda *_: command)
-                ended.update(one.status for one in changed if one.status)
+                yield page.keys
             if page.next is None:
-                return ended
+                return
             page = await self.deliveries.waiting(self.tenant, type_, before, after=page.next)

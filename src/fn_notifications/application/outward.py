@@ -95,7 +95,7 @@ def _told(notification: Notification, state: Delivery, event: e.Event) -> dict[s
         "event_key": notification.key,
         "notification_type": notification.type,
         "channel": state.channel,
-        "provider": attempt.provider if attempt else None,
+        "provider": attempt.provider if attempt and attempt.called else None,
         "reason": state.reason,
         "attempt_no": attempt.no if attempt else None,
     }

@@ -2,7 +2,7 @@
 provider took and never reported on, and what waited, for whatever reason, until its time was over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +14,10 @@ from fn_notifications.application.doubts import Doubts
 from fn_notifications.application.enquiry import Enquiry, Heard
 from fn_notifications.application.ports.deliveries import Deliveries
 from fn_notifications.application.ports.lookup import UNANSWERED, Knowledge, Known
+from fn_notifications.application.ports.routes import Routes
 from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.waiting import kept
+from fn_notifications.domain.address import Channel
 from fn_notifications.domain.catalogue import InDoubt, Policy
 from fn_notifications.domain.commands import Ask, Command, Expire, Report, Rescue, Settle, Wait
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
@@ -34,6 +37,9 @@ class Upkeep:
     """Rescues, asks, settles and expires."""
 
     deliveries: Deliveries
+    routes: Routes
+    lanes: Mapping[Channel, Sequence[str]]
+    """Each channel's routes."""
     catalogue: Catalogue
     policy: Policy
     telemetry: Telemetry
@@ -49,7 +55,15 @@ class Upkeep:
     async def _expire(self) -> int:
         """End what is too late to be sent, though nobody may claim it: its lane is held, say, or every route shut."""
         outlived = await self.deliveries.outlived(self.batch)
-        expired = await self.deliveries.change(outlived, lambda *_: Expire()) if outlived else ()
+        if not outlived:
+            return 0
+        seen = await self.routes.board()
+
+        def end(notification: Notification, delivery: Delivery, _: datetime) -> Expire:
+            ways = self.lanes.get(delivery.channel, ())
+            return Expire("; ".join(kept(delivery, notification.type, ways, seen)))
+
+        expired = await self.deliveries.change(outlived, end)
         for delivery in expired:
             self.telemetry.count("deliveries.upkept", channel=delivery.channel, status=delivery.status)
         return len(expired)

@@ -40,6 +40,13 @@ def waits(delivery: Delivery, type_: str, routes: Sequence[str], country: str | 
     return found or (_ROOM if due else _NOTHING,)
 
 
+def kept(delivery: Delivery, type_: str, routes: Sequence[str], seen: Seen) -> Sequence[str]:
+    """What is in the way of a delivery whose time is over; nothing where it was put off, to the last, for a time."""
+    down = delivery.reason in TURNED_DOWN
+    put_off = delivery.due_at is None or delivery.due_at >= delivery.expires_at
+    return () if put_off and not down else tuple(_found(delivery.channel, type_, routes, None, seen, down=down))
+
+
 def queues(backlog: Iterable[Backlog], lanes: Mapping[Channel, Sequence[str]], seen: Seen) -> Sequence[Queue]:
     """What waits, by what it waits for: the most first."""
     together: dict[tuple[Channel, tuple[str, ...]], list[Backlog]] = {}

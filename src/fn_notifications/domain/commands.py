@@ -114,7 +114,9 @@ def _given(_: object, __: object, text: str) -> None:
 
 @frozen
 class Expire:
-    """End it if its time to live passed before anything of it went out."""
+    """End it if its time to live passed before anything of it went out. `note`: what was in its way, where known."""
+
+    note: str = ""
 
 
 @frozen(kw_only=True)

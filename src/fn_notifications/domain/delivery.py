@@ -15,7 +15,7 @@ from fn_notifications.domain.decision import Decision, Verdict
 from fn_notifications.domain.errors import IllegalTransition
 from fn_notifications.domain.events import ANSWERS, Attempt, Event, Evidence, Finding
 from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.outcome import Outcome, OutcomeKind
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.state import Delivery, DeliveryKey, evolve, status_of
 
@@ -45,7 +45,7 @@ def decide(state: Delivery, command: c.Command, now: datetime) -> tuple[Event, .
         case c.Settle():
             return _settle(state, command, now)
         case c.Expire():
-            return _end(state, e.Expired(at=now), now) if now >= state.expires_at else ()
+            return _end(state, e.Expired(at=now, note=command.note), now) if now >= state.expires_at else ()
         case c.Resolve():
             return _resolve(state, command, now)
         case c.Cancel():
@@ -102,7 +102,7 @@ def _end(state: Delivery, end: e.Cancelled | e.Skipped | e.Expired, now: datetim
         case e.Skipped():
             return (e.Unconfirmed(at=now, reason=end.reason),)
         case e.Expired():
-            return (e.Unconfirmed(at=now, reason=Reason.EXPIRED),)
+            return (e.Unconfirmed(at=now, reason=Reason.EXPIRED, note=end.note),)
 
 
 _FAILURE: Final = {
@@ -130,10 +130,17 @@ def _record(state: Delivery, command: c.Record, now: datetime) -> tuple[Event, .
         spent, waits = state.spent + outcome.spends, state.waits + outcome.waits
         delay = command.retry.delay(spent, outcome, command.chance, waits=waits)
         if delay is not None:
-            reason = Reason.LANE_WAITS if outcome.waits else Reason.RETRY
-            return (e.Retried(at=now, finding=finding, until=_within(state, now + delay), reason=reason),)
+            until = _within(state, now + delay)
+            return (e.Retried(at=now, finding=finding, until=until, reason=_again(outcome)),)
     special = Reason.OPTED_OUT if outcome.kind is OutcomeKind.OPTED_OUT else None
     return _learn(state, finding, now, special, command.ask_after)
+
+
+def _again(outcome: Outcome) -> Reason:
+    """Why there is to be another attempt."""
+    if not outcome.called:
+        return Reason.RELEASED
+    return Reason.LANE_WAITS if outcome.waits else Reason.RETRY
 
 
 def _rests_on(state: Delivery, finding: Finding) -> bool:
@@ -171,10 +178,18 @@ def _learn(
         case Status.SENT:
             return (e.Sent(at=now, finding=finding, ask_at=now + ask_after if ask_after else None),)
         case Status.FAILED:
-            most = max(attempt.evidence for attempt in attempts)
-            return (e.Failed(at=now, finding=finding, reason=reason or _FAILURE[most]),)
+            return (e.Failed(at=now, finding=finding, reason=reason or _failure(attempts)),)
         case _:
             return (e.Doubted(at=now, finding=finding, until=state.expires_at),)
+
+
+def _failure(attempts: tuple[Attempt, ...]) -> Reason:
+    """Nobody refused what was never handed to anybody: then it failed because it could not be made."""
+    most = max(attempt.evidence for attempt in attempts)
+    refused = most is Evidence.REFUSED
+    if refused and not any(attempt.called for attempt in attempts if attempt.evidence is most):
+        return Reason.CONTENT
+    return _FAILURE[most]
 
 
 def _rescue(state: Delivery, command: c.Rescue, now: datetime) -> tuple[Event, ...]:
@@ -241,7 +256,7 @@ def _resolve(state: Delivery, command: c.Resolve, now: datetime) -> tuple[Event,
     evidence = Evidence.ACCEPTED if sent else Evidence.REFUSED
     after, events = evolve(state, said), tuple[Event, ...]([said])
     for no in doubtful[-1:] if sent else doubtful:
-        found = _learn(after, Finding(no=no, evidence=evidence, at=now, code="operator"), now, Reason.OPERATOR)
+        found = _learn(after, Finding(no=no, evidence=evidence, at=now, code=Reason.OPERATOR), now, Reason.OPERATOR)
         after, events = after.with_events(found), (*events, *found)
     return events
 

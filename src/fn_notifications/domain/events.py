@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from fn_notifications.domain.outcome import OutcomeKind, Scope
+from fn_notifications.domain.outcome import UNCALLED, OutcomeKind, Scope
 from fn_notifications.domain.reasons import Reason
 
 
@@ -67,9 +67,19 @@ class Attempt:
         return self.route.partition("/")[0]
 
     @property
+    def called(self) -> bool:
+        """Whether the provider was called, as far as anybody wrote down (see `Outcome.called`)."""
+        return self.code not in UNCALLED
+
+    @property
     def spent(self) -> bool:
         """Whether it used up one of the tries (see `Outcome.spends`)."""
         return self.evidence is Evidence.UNSENT and self.scope in (Scope.RECIPIENT, Scope.CONTENT)
+
+    @property
+    def ruled(self) -> bool:
+        """Whether what is known of it is an operator's word, which proves nothing."""
+        return self.code == Reason.OPERATOR
 
     @property
     def outvoted(self) -> bool:
@@ -205,7 +215,7 @@ class Held:
 
 @frozen(kw_only=True)
 class Unconfirmed:
-    """An attempt was still in doubt when nothing more could be done; `note` and `by` where somebody stopped it."""
+    """An attempt was still in doubt when nothing more could be done; `note` and `by` as of what ended it."""
 
     at: datetime
     reason: Reason
@@ -225,9 +235,10 @@ class Cancelled:
 
 @frozen(kw_only=True)
 class Expired:
-    """Its time passed unsent."""
+    """Its time passed unsent; `note` says what was in its way to the last, where that is known."""
 
     at: datetime
+    note: str = ""
 
 
 @frozen(kw_only=True)
@@ -249,7 +260,7 @@ class Delivered:
 
 @frozen(kw_only=True)
 class Failed:
-    """A finding ends it: refused for good, reported undelivered, or the tries are spent."""
+    """A finding ends it: refused for good, never made, reported undelivered, or the tries are spent."""
 
     at: datetime
     finding: Finding

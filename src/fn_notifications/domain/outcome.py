@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from attrs import frozen
 
@@ -34,6 +35,19 @@ class Scope(StrEnum):
     ACCOUNT = "account"
 
 
+class Uncalled(StrEnum):
+    """The codes of outcomes that no provider gave: the call was not made."""
+
+    TEMPLATE = "template"
+    """The message could not be made from its template."""
+    NO_ADDRESS = "no_address"
+    LEASE_OVER = "lease_over"
+    """Somebody else may have taken over."""
+
+
+UNCALLED: Final = frozenset[str](Uncalled)
+
+
 @frozen(kw_only=True)
 class Outcome:
     """The normalised answer to one attempt. `code` is the provider's own or ours, never free text."""
@@ -44,6 +58,11 @@ class Outcome:
     provider_id: str | None = None
     """The provider's name for the message, when it gave one."""
     retry_after: timedelta | None = None
+
+    @property
+    def called(self) -> bool:
+        """Whether the provider was called: otherwise this says nothing about it."""
+        return self.code not in UNCALLED
 
     @property
     def spends(self) -> bool:

@@ -113,8 +113,9 @@ async def bootstrap(
     """
     async with AsyncExitStack() as stack:
         parts = _Parts(settings=settings, telemetry=telemetry, stack=stack, policy=policy_of(settings))
-        stores = store_on(await stack.enter_async_context(open_database(settings)), settings)
         catalogue = load_catalogue()
+        renderer = renderer_of(catalogue, checked=Role.DISPATCH in settings.roles)
+        stores = store_on(await stack.enter_async_context(open_database(settings)), settings)
         context = Context(
             settings=settings,
             transport=await stack.enter_async_context(open_transport(limit=settings.queue.calls_in_flight + 10)),
@@ -122,7 +123,6 @@ async def bootstrap(
             telemetry=telemetry,
             clock=_now,
         )
-        renderer = renderer_of(catalogue)
         intake = Intake(
             catalogue=catalogue,
             people=stores.people,
@@ -275,6 +275,8 @@ async def _loops(
     if Role.UPKEEP in settings.roles:
         upkeep = Upkeep(
             deliveries=stores.deliveries,
+            routes=stores.routes,
+            lanes=routes_of(settings),
             catalogue=catalogue,
             policy=parts.policy,
             telemetry=telemetry,

@@ -87,13 +87,14 @@ class MemoryEngine:
             telemetry=self.telemetry,
             chance=self.chance,
         )
+        lanes = {channel: (f"memory/{channel}",) for channel in self.policy.channels}
         self.notifications = Notifications(
             intake=intake,
             people=self.store.people,
             deliveries=self.store.deliveries,
             history=self.store.history,
             routes=self.store.routes,
-            lanes={channel: (f"memory/{channel}",) for channel in self.policy.channels},
+            lanes=lanes,
             preferences=PreferencesFormat(
                 addresses=StrictAddresses(), policy=self.policy, types=frozenset(catalogue.types)
             ),
@@ -127,6 +128,8 @@ class MemoryEngine:
         )
         self.upkeep = Upkeep(
             deliveries=self.store.deliveries,
+            routes=self.store.routes,
+            lanes=lanes,
             catalogue=catalogue,
             policy=self.policy,
             telemetry=self.telemetry,

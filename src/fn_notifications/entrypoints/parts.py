@@ -64,9 +64,12 @@ def load_catalogue() -> Catalogue:
     return load(document, JmesPaths(), CanonicalAddresses(), zone)
 
 
-def renderer_of(catalogue: Catalogue) -> JinjaRenderer:
-    """The shipped templates."""
-    return JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
+def renderer_of(catalogue: Catalogue, *, checked: bool = False) -> JinjaRenderer:
+    """The shipped templates. `checked`: reads them all; raises Misconfigured, naming what would go wrong later."""
+    renderer = JinjaRenderer(catalogue, [_CATALOGUE / "templates"], zone)
+    if checked and (problems := renderer.problems()):
+        raise Misconfigured("templates: " + "; ".join(problems))
+    return renderer
 
 
 def kafka_of(settings: Settings) -> KafkaSettings:

@@ -103,8 +103,8 @@ def ledger_document(ledger: Ledger) -> dict[str, Any]:
     """Events by outcome with their sum, deliveries by status, what is kept no longer, and what does not add up."""
     return {
         "events": {"in": ledger.taken_in} | {outcome: ledger.events.get(outcome, 0) for outcome in EventOutcome},
-        "deliveries": {status: amount for status, amount in ledger.deliveries.items() if amount},
-        "archived": dict(ledger.archived),
+        "deliveries": {status: amount for status in Status if (amount := ledger.deliveries.get(status))},
+        "archived": dict(sorted(ledger.archived.items())),
         "balanced": not ledger.imbalances,
         "imbalances": [
             {"equation": one.equation, "expected": one.expected, "found": one.found} for one in ledger.imbalances

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from fn_notifications import EMAIL, Outcome, OutcomeKind, Priority, Scope, Status
 from fn_notifications.application.changes import overruled, second_thoughts
 from fn_notifications.application.explain import Step, explain
+from fn_notifications.application.outward import FAILED
 from fn_notifications.application.ports.history import Story
 from fn_notifications.domain.commands import Report
 from fn_notifications.domain.events import Evidence, Finding, Ruling
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.preferences import UserRef
 from fn_notifications.domain.receipts import Receipt, ReceiptKind
+from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.cli.explain import _text
 from fn_notifications.testing.histories import START, TTL, history
 
@@ -197,6 +199,68 @@ async def test_one_more_try_for_what_failed_is_not_lost_on_a_lane_that_refuses(e
     clock.advance(minutes=6)
     await engine.run()
     assert (await engine.notifications.explain(one.id)).summary == ("email: failed: every try was answered with a no",)
+
+
+async def test_a_text_that_cannot_be_made_is_blamed_on_nobody_else(engine_with):
+    unsent = Outcome(kind=OutcomeKind.UNSENT, code="try_later")
+    calls = Answers(unsent)
+    engine = engine_with(calls, {"invoice": {"subject": "Invoice", "text": "For {nobody}.", "html": ""}})
+    explanation = await engine.notifications.explain((await sent(engine)).id)
+    assert calls.outcomes == [unsent]
+    assert explanation.summary == ("email: failed: the message could not be made from its template; nothing was sent",)
+    assert texts(explanation, "result") == [
+        "attempt 1: no call was made: the message could not be made from its template"
+    ]
+    (told,) = [one.transition for one in engine.store.state.log if one.entry]
+    assert (told.topic, told.data()["reason"], told.data()["provider"]) == (FAILED, "content", None)
+
+
+async def test_a_call_that_was_not_made_says_nothing_of_the_provider(engine):
+    whole = engine.dispatch.pace
+    engine.dispatch.pace = evolve(whole, lease=timedelta(seconds=10))
+    await engine.notifications.set_preferences("ana", ANA)
+    one = await engine.notifications.send("ana", "invoice", {"order": 1}, id_="1")
+    await engine.dispatch.once()
+    explanation = await engine.notifications.explain(one.id)
+    assert explanation.summary[0].startswith("email: pending: the call was never made")
+    assert texts(explanation, "result") == [
+        "attempt 1: no call was made: somebody else might have taken it over",
+    ]
+
+
+async def test_what_expired_says_what_was_in_its_way(engine_with, clock):
+    """A stop that others met: nothing ever claimed this one."""
+    engine = engine_with(Answers(Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ACCOUNT, code="http_401")))
+    await sent(engine)
+    one = await engine.notifications.send("ana", "invoice", {"order": 2}, id_="2")
+    clock.now = one.expires_at
+    await engine.upkeep.once()
+    explanation = await engine.notifications.explain(one.id)
+    assert explanation.status is Status.EXPIRED
+    assert texts(explanation, "changed") == [
+        "expired: account memory was shut since 2026-06-01 12:00:00 UTC (it said http_401); the next call tries it"
+    ]
+
+
+async def test_what_expired_while_it_was_held_says_by_whom(engine, clock):
+    await engine.store.routes.hold(HoldKind.TYPE, "invoice", reason="bad template", by="eve")
+    one = await sent(engine)
+    clock.now = one.expires_at
+    await engine.upkeep.once()
+    *_, text = texts(await engine.notifications.explain(one.id), "changed")
+    assert text.endswith("type invoice is held back by eve since 2026-06-01 12:00:00 UTC: bad template")
+
+
+async def test_what_was_put_off_until_it_expired_blames_no_hold(engine_with, clock):
+    """Something is held, but it is not what kept this from going."""
+    later = Outcome(kind=OutcomeKind.UNSENT, code="try_later", retry_after=timedelta(days=30))
+    engine = engine_with(Answers(later))
+    one = await sent(engine)
+    await engine.store.routes.hold(HoldKind.ALL, "", reason="", by="eve")
+    clock.now = one.expires_at
+    await engine.upkeep.once()
+    explanation = await engine.notifications.explain(one.id)
+    assert texts(explanation, "changed")[-1] == "expired"
 
 
 async def test_the_page_tells_what_the_document_does(engine_with, clock):

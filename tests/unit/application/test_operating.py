@@ -99,8 +99,11 @@ async def test_a_cancellation_goes_through_every_page(engine, operator, clock):
     whole = Operating(
         routes=operator.routes, deliveries=Small(), telemetry=operator.telemetry, tenant="default", by="eve"
     )
-    assert await whole.cancel("invoice", clock.now, "") == {Status.CANCELLED: 7}
+    assert await whole.count("invoice", clock.now) == 7
     assert len(pages) == 4
+    assert await whole.cancel("invoice", clock.now, "") == {Status.CANCELLED: 7}
+    assert len(pages) == 8
+    assert await whole.count("invoice", clock.now) == 0
 
 
 async def test_a_pin_says_until_when(engine, operator, clock):

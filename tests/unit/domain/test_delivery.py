@@ -13,7 +13,7 @@ from fn_notifications.domain.delivery import Delivery, decide
 from fn_notifications.domain.errors import IllegalTransition
 from fn_notifications.domain.events import Attempt, Evidence, Finding
 from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
+from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope, Uncalled
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.retry import RetryPolicy
 from fn_notifications.testing.histories import START, TTL, new_delivery
@@ -26,6 +26,8 @@ ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, provider_id="SM1")
 REFUSED = Outcome(kind=OutcomeKind.REFUSED, code="21211")
 OPTED_OUT = Outcome(kind=OutcomeKind.OPTED_OUT, code="21610")
 UNSENT = Outcome(kind=OutcomeKind.UNSENT, code="503")
+UNMADE = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code=Uncalled.TEMPLATE)
+TOO_LATE = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code=Uncalled.LEASE_OVER)
 BUSY = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.ROUTE, code="429")
 UNKNOWN = Outcome(kind=OutcomeKind.IN_DOUBT, scope=Scope.ROUTE, code="504")
 
@@ -167,6 +169,29 @@ class TestRecord:
         failed = e.Failed(at=NOW, finding=answer(outcome, Evidence.REFUSED), reason=reason)
         assert when(given(PLANNED, began()), record(outcome)) == [failed]
 
+    def test_what_could_not_be_made_was_refused_by_nobody(self) -> None:
+        failed = e.Failed(at=NOW, finding=answer(UNMADE, Evidence.REFUSED), reason=Reason.CONTENT)
+        assert when(given(PLANNED, began()), record(UNMADE)) == [failed]
+
+    @pytest.mark.parametrize(
+        ("first", "reason"), [(Evidence.UNSENT, Reason.CONTENT), (Evidence.REFUSED, Reason.REFUSED)]
+    )
+    def test_what_a_provider_refused_counts_for_more_than_what_could_not_be_made(
+        self, first: Evidence, reason: Reason
+    ) -> None:
+        state = given(PLANNED, began(), doubted(), RESENT, began(2))
+        state = state.with_events(when(state, record(UNMADE, 2)))
+        assert state.status is Status.IN_DOUBT
+        (event,) = when(state, report(first))
+        assert isinstance(event, e.Failed)
+        assert event.reason is reason
+
+    def test_a_call_that_was_not_made_is_free_to_be_tried_again(self) -> None:
+        (event,) = when(given(PLANNED, began()), record(TOO_LATE))
+        assert isinstance(event, e.Retried)
+        assert event.reason is Reason.RELEASED
+        assert given(PLANNED, began(), event).spent == 0
+
     def test_proved_unsent_is_tried_again_after_a_second(self) -> None:
         (event,) = when(given(PLANNED, began()), record(UNSENT))
         assert event == e.Retried(
@@ -301,10 +326,12 @@ class TestExpire:
         state = given(PLANNED, began(), retried())
         assert when(state, c.Expire(), END - SECOND) == []
         assert when(state, c.Expire(), END) == [e.Expired(at=END)]
+        assert when(state, c.Expire("it was held"), END) == [e.Expired(at=END, note="it was held")]
 
     def test_with_an_attempt_in_doubt_it_stays_unconfirmed(self) -> None:
         state = given(PLANNED, began(), doubted(), RESENT)
-        assert when(state, c.Expire(), END) == [e.Unconfirmed(at=END, reason=Reason.EXPIRED)]
+        left = e.Unconfirmed(at=END, reason=Reason.EXPIRED, note="it was held")
+        assert when(state, c.Expire("it was held"), END) == [left]
 
     @pytest.mark.parametrize("after", [(began(),), (began(), doubted())])
     def test_what_went_out_is_left_alone(self, after: tuple[e.Event, ...]) -> None:

@@ -2,7 +2,12 @@
 
 import pytest
 
+from fn_notifications.domain.errors import InvalidValue
+from fn_notifications.entrypoints.cli import main as program
 from fn_notifications.entrypoints.cli.main import main
+
+_REASON = "expected one line of at most 200 characters and no address"
+_CANCEL = ["cancel", "--type", "welcome", "--before", "2026-11-22T15:30:00Z"]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,20 @@ from fn_notifications.entrypoints.cli.main import main
         (["pin", "twilio/sms", "--for", "soon"], "expected a time from 1s to 30d"),
         (["cancel", "--type", "welcome", "--before", "2026-11-22T15:30:00"], "expected ISO 8601 with an offset"),
         (["cancel", "--type", "welcome", "--before", "noon"], "expected ISO 8601 with an offset"),
+        (["resolve", "x", "--as", "sent", "--reason", ""], f"argument --reason: {_REASON}"),
+        (["resolve", "--all-in-doubt", "--as", "sent", "--reason", "  "], f"argument --reason: {_REASON}"),
+        (["resolve", "x", "--as", "sent", "--reason", "two\nlines"], f"argument --reason: {_REASON}"),
+        (["pause", "--all", "--reason", "two\nlines"], f"argument --reason: {_REASON}"),
+        (["pause", "--all", "--reason", "ask ada@example.com"], f"argument --reason: {_REASON}"),
+        (["pause", "--all", "--by", "ada@example.com"], "argument --by: expected a name of at most 60 characters and"),
+        (["pause", "--all", "--by", "+15005550106"], "argument --by: expected a name of at most 60 characters and"),
+        (["pin", "twilio/sms", "--for", "2h", "--reason", "x" * 201], f"argument --reason: {_REASON}"),
+        ([*_CANCEL, "--reason", "call +1 500 555 0106"], f"argument --reason: {_REASON}"),
+        (["send", "ada\nbea", "welcome"], "argument user: expected a user id: one line of at most 255 characters"),
+        (["send", " ", "welcome"], "argument user: expected a user id"),
+        (["send", "a" * 256, "welcome"], "argument user: expected a user id"),
+        (["send", "ada", "welcome", "--key", "k", "name=Ada", "--loud"], "unrecognized arguments: name=Ada --loud"),
+        (["ledger", "all"], "unrecognized arguments: all"),
         (["demo", "--timeout", "nan"], "expected a positive number of seconds"),
         (["demo", "--timeout", "soon"], "expected a positive number of seconds"),
     ],
@@ -32,3 +51,20 @@ def test_what_cannot_be_meant_is_refused(command, said, capsys):
         main(command)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["a=1", "--key", "k", "b=2"], ["--key", "k", "a=1", "b=2"], ["a=1", "b=2"]])
+def test_variables_may_stand_before_and_after_options(words, monkeypatch):
+    found = []
+    monkeypatch.setattr(program, "resolve", lambda _: lambda arguments: found.append(arguments.variables) or 0)
+    assert main(["send", "ada", "welcome", *words]) == 0
+    assert found == [["a=1", "b=2"]]
+
+
+def test_what_the_domain_refuses_is_one_line(monkeypatch, capsys):
+    def refuse(_):
+        raise InvalidValue("a reason is needed")
+
+    monkeypatch.setattr(program, "resolve", lambda _: refuse)
+    assert main(["holds"]) == 2
+    assert capsys.readouterr().err == "fn-notifications: a reason is needed\n"

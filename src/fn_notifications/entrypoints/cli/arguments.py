@@ -1,13 +1,18 @@
 """How the command line's values are read. What cannot be one is answered with what is expected."""
 
+import unicodedata
 from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Final
 
+from fn_notifications.application.redaction import Redaction
+from fn_notifications.domain.commands import NOTE_LENGTH
 from fn_notifications.entrypoints.settings.kinds import duration
 
 _LONGEST_PIN: Final = 30 * 86_400
 _LONGEST_NAME: Final = 60
+_LONGEST_ID: Final = 255
+"""Of a user, as events may write one."""
 _MOST: Final = 1_000_000
 _MOST_DAYS: Final = 36_500
 
@@ -21,8 +26,24 @@ def name(text: str) -> str:
 
 def signature(text: str) -> str:
     """What somebody calls themselves: not by an address, for it is kept and shown."""
-    if not (text.strip() and text.isprintable() and len(text) <= _LONGEST_NAME) or "@" in text:
-        raise ArgumentTypeError(f"expected a name of at most {_LONGEST_NAME} characters and no address")
+    return _plain(text, _LONGEST_NAME, "a name", needed=True)
+
+
+def reason(text: str) -> str:
+    """Why, where somebody must say so: one line without an address, for it is kept and shown."""
+    return _plain(text, NOTE_LENGTH, "one line", needed=True)
+
+
+def remark(text: str) -> str:
+    """As `reason`, where it may be left out."""
+    return _plain(text, NOTE_LENGTH, "one line", needed=False)
+
+
+def user_id(text: str) -> str:
+    """What names a person, as in events."""
+    controls = any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+    if not text.strip() or len(text) > _LONGEST_ID or controls:
+        raise ArgumentTypeError(f"expected a user id: one line of at most {_LONGEST_ID} characters")
     return text
 
 
@@ -69,6 +90,13 @@ def span(text: str) -> float:
         return duration(_LONGEST_PIN, least=1).read(text)
     except ValueError:
         raise ArgumentTypeError(f"expected a time from 1s to 30d, such as 30m or 2h, not {text!r}") from None
+
+
+def _plain(text: str, longest: int, what: str, *, needed: bool) -> str:
+    fits = len(text) <= longest and text.isprintable() and bool(text.strip() or not needed)
+    if not fits or Redaction().text(text, longest) != text:
+        raise ArgumentTypeError(f"expected {what} of at most {longest} characters and no address")
+    return text
 
 
 def _whole(text: str, most: int, what: str) -> int:

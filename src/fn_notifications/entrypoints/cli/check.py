@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from fn_notifications.adapters.kafka.topics import TOPICS_OUT, missing_topics
 from fn_notifications.adapters.postgres.migrate import pending
-from fn_notifications.application.errors import Misconfigured, PortError
+from fn_notifications.application.errors import PortError
 from fn_notifications.entrypoints.cli.context import settings_here
 from fn_notifications.entrypoints.parts import kafka_of, load_catalogue, open_database, renderer_of
 from fn_notifications.entrypoints.registry import provider, resolve
@@ -25,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _described(settings: Settings) -> Iterator[str]:
     catalogue = load_catalogue()
-    if problems := renderer_of(catalogue).problems():
-        raise Misconfigured("templates: " + "; ".join(problems))
+    renderer_of(catalogue, checked=True)
     yield f"environment  {settings.environment}, roles {', '.join(sorted(settings.roles))}"
     yield f"catalogue    {len(catalogue.types)} notification types, {len(catalogue.events)} event types"
     for channel, lane in settings.lanes.items():

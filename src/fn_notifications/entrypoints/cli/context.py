@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve, fields, has
+from attrs import define, evolve, field, fields, has
 
 from fn_notifications.adapters.telemetry.logs import configure_logs
 from fn_notifications.adapters.telemetry.metrics import OtelTelemetry, open_telemetry
@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 _FAREWELL: Final = 5.0
 """Seconds after the grace; the dispatcher's own farewell is shorter."""
+_SAME: Final = 1.0
+"""Seconds within which a second signal is still the first: many a supervisor signals the group and each process."""
+_CODES: Final = {signal.SIGTERM: 1, signal.SIGINT: 130}
+"""How a process ends that was told twice."""
 
 
 def settings_here(
@@ -109,8 +113,11 @@ def until_stopped(main: Coroutine[Any, Any, int], *, grace: float, when_stopped:
     `when_stopped`.
 
     What has not stopped `grace` and five more seconds after the signal is left behind, and named in the log: the
-    process is gone then, with exit code 1, whatever hangs. A process that another started stops when that one is gone,
-    too, and leaves SIGINT to it: a terminal sends that to both.
+    process is gone then, with exit code 1, whatever hangs. A second signal, a second or more after the first, leaves
+    it behind at once: exit code 130 for SIGINT, 1 for SIGTERM.
+
+    A process that another started stops when that one is gone, too, and at once where it was stopping already. It
+    leaves SIGINT to it, for a terminal sends that to both, and a second SIGTERM, for a supervisor does.
     """
     parent = parent_process()
     with ExitStack() as at_the_end:
@@ -118,23 +125,20 @@ def until_stopped(main: Coroutine[Any, Any, int], *, grace: float, when_stopped:
         async def run() -> int:
             loop = asyncio.get_running_loop()
             task = loop.create_task(main, name="service")
-            limit = threading.Timer(grace + _FAREWELL, _cut_off, [loop])
-            limit.daemon = True
-            at_the_end.callback(limit.cancel)
-
-            def stop() -> None:
-                task.cancel()
-                if limit.ident is None:
-                    limit.start()
+            stopping = _Stopping(loop=loop, task=task, grace=grace)
+            at_the_end.callback(stopping.limit.cancel)
 
             def orphaned(sentinel: int) -> None:
                 loop.remove_reader(sentinel)
-                stop()
+                if stopping.since is not None:
+                    _leave(loop, "its parent is gone", 1)
+                stopping.begin()
 
-            loop.add_signal_handler(signal.SIGTERM, stop)
             if parent is None:
-                loop.add_signal_handler(signal.SIGINT, stop)
+                for number in _CODES:
+                    loop.add_signal_handler(number, stopping.signalled, number)
             else:
+                loop.add_signal_handler(signal.SIGTERM, stopping.begin)
                 loop.add_reader(parent.sentinel, orphaned, parent.sentinel)
             try:
                 return await task
@@ -144,10 +148,41 @@ def until_stopped(main: Coroutine[Any, Any, int], *, grace: float, when_stopped:
         return asyncio.run(run())
 
 
-def _cut_off(loop: asyncio.AbstractEventLoop) -> None:
-    """End the process from a thread of its own: nothing that hangs in another can keep it from that."""
+@define(kw_only=True)
+class _Stopping:
+    """The end of a task: in its own time, in the time it has, or at once."""
+
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[int]
+    grace: float
+    limit: threading.Timer = field(init=False)
+    since: float | None = field(default=None, init=False)
+    """When it began to stop, by the loop's clock."""
+
+    def __attrs_post_init__(self) -> None:
+        self.limit = threading.Timer(self.grace + _FAREWELL, _leave, [self.loop, "the time to stop is over", 1])
+        self.limit.daemon = True
+
+    def signalled(self, number: signal.Signals) -> None:
+        """Stop, and say how long that may take; told again, end."""
+        if self.since is None:
+            logger.warning("stopping: up to %g s for what is on the wire; again to stop at once", self.grace)
+            self.begin()
+        elif self.loop.time() >= self.since + _SAME:
+            _leave(self.loop, "told again to stop", _CODES[number])
+
+    def begin(self) -> None:
+        """Stop, unless it does already."""
+        if self.since is None:
+            self.since = self.loop.time()
+            self.limit.start()
+            self.task.cancel()
+
+
+def _leave(loop: asyncio.AbstractEventLoop, why: str, code: int) -> None:
+    """End the process from whatever thread: nothing that hangs in another can keep it from that."""
     kinds = Counter(task.get_name().partition("-")[0] for task in asyncio.all_tasks(loop))
     del kinds["Task"]  # nobody gave these a name
     under_way = ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
-    logger.error("the time to stop is over, and still under way were: %s", under_way)
-    os._exit(1)
+    logger.error("%s, and still under way were: %s", why, under_way)
+    os._exit(code)

@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import json
-import sys
 
 from attrs import asdict, evolve
 
 from fn_notifications.application.ports.intake import EventOutcome
 from fn_notifications.entrypoints.bootstrap import Service, bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
+from fn_notifications.entrypoints.cli.operators import complain, shown
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import PLANS
 
@@ -30,7 +30,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _list(service: Service, arguments: argparse.Namespace) -> int:
-    letters = await service.notifications.history.dead_letters(service.settings.tenant, arguments.limit)
+    found = await service.notifications.history.dead_letters(service.settings.tenant, arguments.limit + 1)
+    letters = shown(found, arguments.limit)
     if arguments.json:
         print(json.dumps([asdict(letter) for letter in letters], default=str, indent=2))
         return 0
@@ -38,17 +39,17 @@ async def _list(service: Service, arguments: argparse.Namespace) -> int:
         place = f"{one.position.topic}[{one.position.partition}]@{one.position.offset}"
         replayed = f"  replayed {one.replayed_at:%Y-%m-%d %H:%M:%S}" if one.replayed_at else ""
         print(f"{one.id:>8}  {one.at:%Y-%m-%d %H:%M:%S}  {one.reason:<16} {place}  {one.detail}{replayed}".rstrip())
+    if not letters:
+        print("there are none")
     return 0
 
 
 async def _replay(service: Service, letter: int) -> int:
     outcomes = await service.custody.replay(letter)
     if outcomes is None:
-        print(f"fn-notifications: no dead letter {letter}", file=sys.stderr)
-        return 1
+        return complain(f"no dead letter {letter}", 1)
     (outcome,) = outcomes
     if outcome is EventOutcome.DEAD_LETTERED:
-        print(f"fn-notifications: {letter} is still no event that can be used", file=sys.stderr)
-        return 1
+        return complain(f"{letter} is still no event that can be used", 1)
     print(outcome)
     return 0

@@ -13,12 +13,13 @@ from fn_notifications.application.ports.telemetry import Silent
 from fn_notifications.domain.remedy import unreported
 from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running
+from fn_notifications.entrypoints.cli.operators import shown
 from fn_notifications.entrypoints.settings import Settings
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each, the oldest first."""
-    found = asyncio.run(_read(database_of_running(), arguments))
+    found = shown(asyncio.run(_read(database_of_running(), arguments)), arguments.limit)
     if arguments.json:
         print(json.dumps([_document(one) for one in found], default=str, indent=2))
         return 0
@@ -30,13 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
             f"waits for {waits} until {document['until']:%Y-%m-%d %H:%M:%S} UTC"
         )
     if not found:
-        print("nothing" + ("" if arguments.all else " waits for an operator"))
+        print("nothing is in doubt" if arguments.all else "nothing waits for an operator")
     return 0
 
 
 async def _read(settings: Settings, arguments: argparse.Namespace) -> Sequence[Doubtful]:
     async with bootstrap(evolve(settings, roles=frozenset()), Silent()) as service:
-        return await service.notifications.in_doubt(arguments.limit, held=not arguments.all)
+        return await service.notifications.in_doubt(arguments.limit + 1, held=not arguments.all)
 
 
 def _document(one: Doubtful) -> dict[str, Any]:

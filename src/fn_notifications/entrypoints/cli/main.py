@@ -8,7 +8,20 @@ from pathlib import Path
 
 from fn_notifications import __version__
 from fn_notifications.application.errors import Misconfigured, MissingExtra, PortError
-from fn_notifications.entrypoints.cli.arguments import amount, days, moment, name, number, seconds, signature, span
+from fn_notifications.domain.errors import InvalidValue
+from fn_notifications.entrypoints.cli.arguments import (
+    amount,
+    days,
+    moment,
+    name,
+    number,
+    reason,
+    remark,
+    seconds,
+    signature,
+    span,
+    user_id,
+)
 from fn_notifications.entrypoints.registry import resolve
 
 _COMMANDS = "fn_notifications.entrypoints.cli"
@@ -16,7 +29,7 @@ _COMMANDS = "fn_notifications.entrypoints.cli"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 it failed, 2 the input or the configuration is wrong."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parsed(argv)
     # A command says what went wrong itself; `serve`, `dev` and `demo` send what libraries log where logs go.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -25,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MissingExtra as error:
         whole = "embedded" if arguments.command in ("dev", "demo") else "service"
         return _complain(f"{error}\nEverything this command uses: pip install 'fn-notifications[{whole}]'", 2)
-    except Misconfigured as error:
+    except (InvalidValue, Misconfigured) as error:
         return _complain(str(error), 2)
     except PortError as error:
         return _complain(str(error), 1)
@@ -41,6 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _complain(text: str, code: int) -> int:
     print(f"fn-notifications: {text}", file=sys.stderr)
     return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments. Words that come after an option of `send` are its variables, too: argparse leaves them over."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and (arguments.command != "send" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.variables = [*arguments.variables, *rest]
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("--topic", help="for lines that name none; default: the one that fits the event's type")
 
     send = commands.add_parser("send", help="send one notification to one user")
-    send.add_argument("user", help="user id")
+    send.add_argument("user", type=user_id, help="user id")
     send.add_argument("type", help="notification type of the catalogue")
     send.add_argument("variables", nargs="*", metavar="NAME=VALUE", help="variables of the type")
     send.add_argument("--id", help="sending the same id again sends nothing; default: a new one")
@@ -122,7 +146,9 @@ def _add_doubts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     ruling.add_argument("--before", type=moment, metavar="TIME", help="tried before; ISO 8601; needed for many")
     ruling.add_argument("--yes", action="store_true", help="do it to many without asking")
     ruling.add_argument("--as", dest="ruling", required=True, choices=("sent", "failed", "resend"), metavar="RULING")
-    ruling.add_argument("--reason", required=True, metavar="TEXT", help="one line; kept, and shown by explain")
+    ruling.add_argument(
+        "--reason", type=reason, required=True, metavar="TEXT", help="one line; kept, and shown by explain"
+    )
     _add_by(ruling)
 
 
@@ -136,7 +162,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         what.add_argument("--route", type=name, help="provider and channel, such as twilio/sms")
         what.add_argument("--all", action="store_true", help="everything")
         if verb == "pause":
-            command.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
+            _add_remark(command, "one line, for whoever asks why")
         _add_by(command)
 
     holds = commands.add_parser("holds", help="what is held back, and how the routes stand")
@@ -145,7 +171,7 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     pin = commands.add_parser("pin", help="try one route of its channel first, for a while")
     pin.add_argument("route", help="provider and channel, such as twilio/sms")
     pin.add_argument("--for", dest="span", type=span, required=True, metavar="TIME", help="such as 30m or 2h")
-    pin.add_argument("--reason", default="", metavar="TEXT", help="one line, for whoever asks why")
+    _add_remark(pin, "one line, for whoever asks why")
     _add_by(pin)
 
     unpin = commands.add_parser("unpin", help="back to the configured order")
@@ -155,8 +181,13 @@ def _add_operating(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     cancel = commands.add_parser("cancel", help="cancel what a type still has to send")
     cancel.add_argument("--type", type=name, required=True, help="notification type of the catalogue")
     cancel.add_argument("--before", type=moment, required=True, metavar="TIME", help="planned before; ISO 8601")
-    cancel.add_argument("--reason", default="", metavar="TEXT", help="one line; kept, and shown by explain")
+    cancel.add_argument("--yes", action="store_true", help="do it without asking")
+    _add_remark(cancel, "one line; kept, and shown by explain")
     _add_by(cancel)
+
+
+def _add_remark(command: argparse.ArgumentParser, help_: str) -> None:
+    command.add_argument("--reason", type=remark, default="", metavar="TEXT", help=help_)
 
 
 def _add_by(command: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ import argparse
 import getpass
 import os
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TypeVar
 
 from fn_notifications.application.operating import Operating
 from fn_notifications.domain.routes import HoldKind
@@ -14,7 +14,7 @@ from fn_notifications.entrypoints.cli.context import telemetry_of
 from fn_notifications.entrypoints.parts import load_catalogue, open_database, routes_of, store_on
 from fn_notifications.entrypoints.settings import Settings
 
-_LONGEST: Final = 200
+_Listed = TypeVar("_Listed")
 
 
 @asynccontextmanager
@@ -74,11 +74,16 @@ def unknown(kind: HoldKind, name: str, settings: Settings) -> str | None:
     return None if name in known else f"no such {kind}: {name}; known are {', '.join(known) or 'none'}"
 
 
-def unfit(reason: str) -> str | None:
-    """What is wrong with a reason."""
-    if len(reason) > _LONGEST or not reason.isprintable():
-        return f"--reason is one line of at most {_LONGEST} characters"
-    return None
+def deliveries(amount: int) -> str:
+    """So many, in words."""
+    return f"{amount} {'delivery' if amount == 1 else 'deliveries'}"
+
+
+def shown(found: Sequence[_Listed], limit: int) -> Sequence[_Listed]:
+    """As many as were asked for; that there are more is said on standard error."""
+    if len(found) > limit:
+        print(f"(there are more than these {limit}: see --limit)", file=sys.stderr)
+    return found[:limit]
 
 
 def complain(text: str, code: int = 2) -> int:

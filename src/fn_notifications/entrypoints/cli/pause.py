@@ -6,7 +6,7 @@ import asyncio
 from fn_notifications.application.waiting import hold_sentence
 from fn_notifications.domain.routes import Hold, HoldKind
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, operating, target, unfit, unknown, who
+from fn_notifications.entrypoints.cli.operators import complain, operating, target, unknown, who
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import ROUTES
 
@@ -14,7 +14,7 @@ from fn_notifications.entrypoints.settings.scope import ROUTES
 def run(arguments: argparse.Namespace) -> int:
     """Hold it back; no call begins any more. What is held already stays as it is, with its first reason."""
     settings, (kind, name) = database_of_running(ROUTES), target(arguments)
-    if wrong := unknown(kind, name, settings) or unfit(arguments.reason):
+    if wrong := unknown(kind, name, settings):
         return complain(wrong)
     before = asyncio.run(_pause(settings, kind, name, arguments))
     if before:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fn_notifications.application.waiting import clock
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, operating, unfit, unknown, who
+from fn_notifications.entrypoints.cli.operators import complain, operating, unknown, who
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import ROUTES
 
@@ -15,7 +15,7 @@ from fn_notifications.entrypoints.settings.scope import ROUTES
 def run(arguments: argparse.Namespace) -> int:
     """Pin it, and say until when."""
     settings = database_of_running(ROUTES)
-    if wrong := unknown(HoldKind.ROUTE, arguments.route, settings) or unfit(arguments.reason):
+    if wrong := unknown(HoldKind.ROUTE, arguments.route, settings):
         return complain(wrong)
     until = asyncio.run(
         _pin(settings, arguments.route, timedelta(seconds=arguments.span), arguments.reason, who(arguments))

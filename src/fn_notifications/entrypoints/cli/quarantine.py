@@ -14,7 +14,7 @@ from fn_notifications.domain.reasons import SENTENCES, Reason
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
-from fn_notifications.entrypoints.cli.operators import complain, unknown
+from fn_notifications.entrypoints.cli.operators import complain, shown, unknown
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import PLANS
 
@@ -56,7 +56,8 @@ async def _unknown(wanted: Wanted, custody: Custody, settings: Settings) -> str 
 
 
 async def _list(custody: Custody, arguments: argparse.Namespace, wanted: Wanted) -> None:
-    tallies, held = await custody.tally(wanted), await custody.held(wanted, arguments.limit)
+    tallies = await custody.tally(wanted)
+    held = shown(await custody.held(wanted, arguments.limit + 1), arguments.limit)
     if arguments.json:
         document = {"totals": [asdict(one) for one in tallies], "held": [asdict(one) for one in held]}
         print(json.dumps(document, default=str, indent=2))
@@ -67,6 +68,8 @@ async def _list(custody: Custody, arguments: argparse.Namespace, wanted: Wanted)
     for one in held:
         place = f"{one.position.topic}[{one.position.partition}]@{one.position.offset}"
         print(f"{one.event_at:%Y-%m-%d %H:%M:%S}  {one.type:<18} {one.user_id:<24} {one.reason:<10} {place}")
+    if not held:
+        print("nothing is held")
 
 
 def _counted(outcomes: Mapping[EventOutcome, int]) -> str:

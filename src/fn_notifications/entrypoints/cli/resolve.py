@@ -18,7 +18,7 @@ from fn_notifications.domain.events import Ruling
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
-from fn_notifications.entrypoints.cli.operators import agreed, complain, unfit, unknown, who
+from fn_notifications.entrypoints.cli.operators import agreed, complain, deliveries, unknown, who
 from fn_notifications.entrypoints.parts import open_database, store_on
 from fn_notifications.entrypoints.settings import Settings
 
@@ -28,8 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
     many = bool(arguments.type or arguments.route or arguments.all_in_doubt)
     if many == bool(arguments.id) or many != bool(arguments.before) or (many and arguments.channel):
         return complain("say which: a delivery's id, or one of --type, --route and --all-in-doubt with --before")
-    if wrong := unfit(arguments.reason):
-        return complain(wrong)
     return _run_many(arguments) if many else _run_one(arguments)
 
 
@@ -89,10 +87,10 @@ async def _resolve_many(settings: Settings, arguments: argparse.Namespace) -> in
             by=who(arguments),
         )
         found = await rulings.count(doubts)
-        if found and not agreed(f"{found} deliveries in doubt are to be resolved as {arguments.ruling}", arguments):
+        if found and not agreed(f"this resolves {deliveries(found)} in doubt as {arguments.ruling}", arguments):
             return 1
         resolved = await rulings.resolve(doubts, Ruling(arguments.ruling), arguments.reason) if found else 0
-    print(f"{resolved} deliveries resolved as {arguments.ruling}")
+    print(f"{deliveries(resolved)} resolved as {arguments.ruling}")
     if resolved < found:
         print(f"{found - resolved} left as they are: decided meanwhile, expired, or refused for good")
     return 0

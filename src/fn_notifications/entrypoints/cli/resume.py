@@ -17,17 +17,21 @@ def run(arguments: argparse.Namespace) -> int:
     is held.
     """
     settings, (kind, name) = database_of_running(ROUTES), target(arguments)
-    released, left = asyncio.run(_resume(settings, kind, name, who(arguments)))
+    released, shut, left = asyncio.run(_resume(settings, kind, name, who(arguments)))
     if not released and (wrong := unknown(kind, name, settings)):
         return complain(wrong)
-    rest = ", but for what is still held:" if left else "; see: fn-notifications holds"
-    print(f"{name or 'everything'} {'goes on' if released else 'was not held back'}{rest}")
+    said = [f"{name or 'everything'} {'goes on' if released else 'was not held back'}"]
+    if shut:
+        said.append("it was shut, and the next call tries it")
+    said.append("still held back:" if left else "see: fn-notifications holds")
+    print("; ".join(said))
     for hold in left:
         print(f"  {hold_sentence(hold)}")
     return 0
 
 
-async def _resume(settings: Settings, kind: HoldKind, name: str, by: str) -> tuple[bool, Sequence[Hold]]:
+async def _resume(settings: Settings, kind: HoldKind, name: str, by: str) -> tuple[bool, bool, Sequence[Hold]]:
     async with operating(settings, by) as operator:
+        shut = kind is HoldKind.ROUTE and bool(await operator.shut(name))
         released = await operator.resume(kind, name)
-        return released, (await operator.board()).board.holds
+        return released, shut, (await operator.board()).board.holds

@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+from collections import Counter
 from uuid import uuid4
 
 from attrs import evolve
 
 from fn_notifications.application.ports.telemetry import Silent
-from fn_notifications.application.service import Duplicate, IdReused, MissingVariables, UnknownType
+from fn_notifications.application.service import Duplicate, IdReused, MissingVariables
 from fn_notifications.domain.address import Channel
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.routes import HoldKind
@@ -24,17 +25,18 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = [pair.partition("=") for pair in arguments.variables]
     if unfit := [name for name, sign, _ in pairs if not sign]:
         return complain(f"variables are NAME=VALUE: {', '.join(unfit)}")
-    if not arguments.user.strip():
-        return complain("user is empty")
+    if twice := sorted(name for name, times in Counter(name for name, *_ in pairs).items() if times > 1):
+        return complain(f"variables given twice: {', '.join(twice)}")
     channels = tuple(Channel(channel) for channel in arguments.channel) if arguments.channel else None
     settings = database_of_running(PLANS)
-    if wrong := next(filter(None, (unknown(HoldKind.CHANNEL, channel, settings) for channel in channels or ())), None):
+    asked = [(HoldKind.TYPE, arguments.type), *((HoldKind.CHANNEL, channel) for channel in channels or ())]
+    if wrong := next(filter(None, (unknown(kind, name, settings) for kind, name in asked)), None):
         return complain(wrong)
-    variables = {name: value for name, _, value in pairs}
+    variables, declared = {name: value for name, _, value in pairs}, load_catalogue().variables[arguments.type]
+    if strange := ", ".join(name for name in variables if name not in declared):
+        return complain(f"{arguments.type} has no variables {strange}; it has {', '.join(declared) or 'none'}")
     try:
         sent = asyncio.run(_send(settings, arguments, variables, channels))
-    except UnknownType as error:
-        return complain(f"no such type: {error}; known are {', '.join(load_catalogue().types)}")
     except MissingVariables as error:
         return complain(f"{arguments.type} needs {', '.join(f'{name}=…' for name in error.names)}")
     except IdReused:

@@ -154,6 +154,8 @@ class Process:
         )
         upkeep = Upkeep(
             deliveries=deliveries,
+            routes=routes,
+            lanes=ROUTES,
             catalogue=known,
             policy=self.policy,
             telemetry=telemetry,

@@ -230,13 +230,13 @@ async def test_fault_43_sigterm_finishes_what_is_on_the_wire_and_takes_nothing_n
         await leaving.start()
         scene.deployment.publish([event(number) for number in range(1, 31)])
         await until(on_the_provider(scene, 10))
-        leaving.signal(signal.SIGTERM)
+        leaving.leave()
         await staying.start()
         await until(holds(scene, in_status("delivered"), 20))
         assert leaving.running
         assert len(scene.simulator.calls()) == 30
         leaving.provider.heal()
-        assert await leaving.stop() == 0
+        assert await leaving.left() == 0
         await until(holds(scene, in_status("delivered"), 30))
         assert await told(scene) == (0, 0)
         assert len(scene.simulator.calls()) == 30

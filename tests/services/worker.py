@@ -120,8 +120,16 @@ class Worker:
 
     async def stop(self, within: float = 60.0) -> int | None:
         """Ask it to stop, wait for its end, leave it down. Returns its exit code."""
+        self.leave()
+        return await self.left(within)
+
+    def leave(self) -> None:
+        """Ask it to stop, for good. Asked twice, it would stop at once."""
         self._wanted.clear()
         self.signal(signal.SIGTERM)
+
+    async def left(self, within: float = 60.0) -> int | None:
+        """Wait for its end. Returns its exit code."""
         await self.gone(within)
         return self._process.returncode if self._process else None
 

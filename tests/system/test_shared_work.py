@@ -1,5 +1,6 @@
 """One service in several processes: they share the work, are replaced when they die, and none outlives the first."""
 
+import asyncio
 import os
 import re
 import signal
@@ -67,3 +68,10 @@ async def test_no_process_outlives_the_one_that_started_it(deploy):
 
         assert len(left) == 2
         await until(gone)
+
+
+async def test_what_gives_up_at_its_start_ends_all_with_its_exit_code(deploy):
+    async with deploy(PROCESSES="2") as deployment:
+        taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", deployment.port)
+        async with taken, asyncio.timeout(60):
+            await deployment.command("serve", codes=(2,))

@@ -11,7 +11,7 @@ from fn_notifications.application.ports.storage import Keeping, Storage
 from fn_notifications.application.ports.telemetry import Telemetry
 
 OLD: Final = timedelta(minutes=5)
-"""A transaction that has been open this long makes claims slower and slower: dead rows pile up behind it."""
+"""From here on a transaction is called old: nothing that died since it began can be cleared away."""
 _LEDGER_DAYS: Final = 2
 """How far back the ledger is read again and again: what the event log is kept for."""
 

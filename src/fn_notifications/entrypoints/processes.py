@@ -34,8 +34,8 @@ class Processes:
 
         Returns the exit code of one that gave up as soon as it had started, after stopping the others.
         """
+        keepers = [asyncio.create_task(self._keep(command)) for command in self.commands]
         try:
-            keepers = [asyncio.create_task(self._keep(command)) for command in self.commands]
             done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
             return done.pop().result()
         finally:

@@ -5,8 +5,9 @@ import asyncio
 
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.routes import HoldKind
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import agreed, complain, deliveries, operating, unknown, who
+from fn_notifications.entrypoints.cli.operators import agreed, deliveries, operating, unknown, who
 from fn_notifications.entrypoints.settings import Settings
 
 

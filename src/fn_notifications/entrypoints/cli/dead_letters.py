@@ -8,8 +8,9 @@ from attrs import asdict, evolve
 
 from fn_notifications.application.ports.intake import EventOutcome
 from fn_notifications.entrypoints.bootstrap import Service, bootstrap
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
-from fn_notifications.entrypoints.cli.operators import complain, shown
+from fn_notifications.entrypoints.cli.operators import shown
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import PLANS
 

@@ -22,6 +22,7 @@ from fn_notifications.entrypoints.cli.arguments import (
     span,
     user_id,
 )
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.registry import resolve
 
 _COMMANDS = "fn_notifications.entrypoints.cli"
@@ -37,22 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = command(arguments)
     except MissingExtra as error:
         whole = "embedded" if arguments.command in ("dev", "demo") else "service"
-        return _complain(f"{error}\nEverything this command uses: pip install 'fn-notifications[{whole}]'", 2)
+        return complain(f"{error}\nEverything this command uses: pip install 'fn-notifications[{whole}]'", 2)
     except (InvalidValue, Misconfigured) as error:
-        return _complain(str(error), 2)
+        return complain(str(error), 2)
     except PortError as error:
-        return _complain(str(error), 1)
+        return complain(str(error), 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return 0
     except OSError as error:
-        return _complain(f"{error.filename or 'output'}: {error.strerror}", 1)
-    return code
-
-
-def _complain(text: str, code: int) -> int:
-    print(f"fn-notifications: {text}", file=sys.stderr)
+        return complain(f"{error.filename or 'output'}: {error.strerror}", 1)
     return code
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from fn_notifications.application.operating import Operating
 from fn_notifications.domain.routes import HoldKind
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import telemetry_of
 from fn_notifications.entrypoints.parts import load_catalogue, open_database, routes_of, store_on
 from fn_notifications.entrypoints.settings import Settings
@@ -84,9 +85,3 @@ def shown(found: Sequence[_Listed], limit: int) -> Sequence[_Listed]:
     if len(found) > limit:
         print(f"(there are more than these {limit}: see --limit)", file=sys.stderr)
     return found[:limit]
-
-
-def complain(text: str, code: int = 2) -> int:
-    """Say what is wrong, with the arguments unless the exit code says otherwise. Returns that."""
-    print(f"fn-notifications: {text}", file=sys.stderr)
-    return code

@@ -13,8 +13,9 @@ from fn_notifications.application.quarantine import Custody
 from fn_notifications.domain.reasons import SENTENCES, Reason
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
-from fn_notifications.entrypoints.cli.operators import complain, shown, unknown
+from fn_notifications.entrypoints.cli.operators import shown, unknown
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import PLANS
 

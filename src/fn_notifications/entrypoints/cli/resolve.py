@@ -17,8 +17,9 @@ from fn_notifications.domain.errors import IllegalTransition
 from fn_notifications.domain.events import Ruling
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running, telemetry_of
-from fn_notifications.entrypoints.cli.operators import agreed, complain, deliveries, unknown, who
+from fn_notifications.entrypoints.cli.operators import agreed, deliveries, unknown, who
 from fn_notifications.entrypoints.parts import open_database, store_on
 from fn_notifications.entrypoints.settings import Settings
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from fn_notifications.application.waiting import hold_sentence
 from fn_notifications.domain.routes import Hold, HoldKind
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, operating, target, unknown, who
+from fn_notifications.entrypoints.cli.operators import operating, target, unknown, who
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import ROUTES
 

@@ -13,8 +13,9 @@ from fn_notifications.domain.address import Channel
 from fn_notifications.domain.notification import Notification
 from fn_notifications.domain.routes import HoldKind
 from fn_notifications.entrypoints.bootstrap import bootstrap
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, unknown
+from fn_notifications.entrypoints.cli.operators import unknown
 from fn_notifications.entrypoints.parts import load_catalogue
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import PLANS

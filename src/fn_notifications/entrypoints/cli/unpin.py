@@ -4,8 +4,9 @@ import argparse
 import asyncio
 
 from fn_notifications.domain.routes import HoldKind
+from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.cli.context import database_of_running
-from fn_notifications.entrypoints.cli.operators import complain, operating, unknown, who
+from fn_notifications.entrypoints.cli.operators import operating, unknown, who
 from fn_notifications.entrypoints.settings import Settings
 from fn_notifications.entrypoints.settings.scope import ROUTES
 

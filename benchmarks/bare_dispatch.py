@@ -3,7 +3,7 @@
 What it promises is what cannot be left away: an attempt is committed before its call, an outcome is committed with its
 event, several processes may share the queue, and what one of them dropped can be found by its lease. Everything else
 (consent under lock, retries, routes, circuits, metrics, history) is missing on purpose. It uses what the product uses,
-psycopg and aiohttp on asyncio, as well as they can be used: one statement and one round trip per batch, each its own
+psycopg and aiohttp on uvloop, as well as they can be used: one statement and one round trip per batch, each its own
 transaction; one JSON parameter; look-ups that leave the planner no choice; inserts where an update would do.
 """
 
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import orjson
 import psycopg
+import uvloop
 from attrs import define, field
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -78,7 +80,6 @@ UPDATE delivery SET status = 'sent', lease_until = NULL WHERE id = ANY (ARRAY(SE
 _BATCH: Final = 200
 _LINGER: Final = 0.002
 _IDLE: Final = 0.01
-_encoded: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @define(kw_only=True)
@@ -129,7 +130,7 @@ class Dispatch:
         while True:
             id_, no, user_id, email, variables = await self._queue.get()
             mail = mail_to(self.mail, f"{id_}-{no}", email, variables)
-            body = _encoded(mail).encode()
+            body = orjson.dumps(mail)
             async with session.post(self.url, data=body) as response:
                 await response.read()
                 kind = "accepted" if response.status == 202 else "refused"
@@ -147,7 +148,7 @@ class Dispatch:
                 await asyncio.sleep(_LINGER)
             self._answered.clear()
             said, self._answers = self._answers, []
-            await connection.execute(_ANSWER, (_encoded(said),), prepare=True)
+            await connection.execute(_ANSWER, (orjson.dumps(said).decode(),), prepare=True)
 
 
 def mail_to(mail: dict[str, Any], attempt_id: str, email: str, variables: dict[str, str]) -> dict[str, Any]:
@@ -196,7 +197,8 @@ def until_stopped(work: Coroutine[Any, Any, None]) -> None:
         if not task.cancelled():
             task.result()
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
 
 
 def arguments() -> argparse.ArgumentParser:

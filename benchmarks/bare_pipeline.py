@@ -7,10 +7,10 @@ thread of their own.
 
 import argparse
 import asyncio
-import json
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
+import orjson
 from attrs import frozen
 from confluent_kafka import Consumer, Message, Producer
 
@@ -51,7 +51,7 @@ class Intake:
                 messages = await asyncio.to_thread(self.consumer.consume, _BATCH, _WAIT)
                 if messages:
                     rows = [_row(message) for message in messages]
-                    await connection.execute(_STORE, (json.dumps(rows),), prepare=True)
+                    await connection.execute(_STORE, (orjson.dumps(rows).decode(),), prepare=True)
                     self.consumer.commit(asynchronous=True)
 
 
@@ -84,7 +84,7 @@ class Relay:
 
 
 def _row(message: Message) -> dict[str, Any]:
-    event = json.loads(message.value() or b"")
+    event = orjson.loads(message.value() or b"")
     data = event["data"]
     return {
         "id": uuid5(NAMESPACE_OID, event["event_id"]).hex,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 import psycopg
+from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -15,7 +16,7 @@ from tests.services.deployment import until
 
 from benchmarks.figures import Figures, Meter
 from benchmarks.product import NOBODY, environment, serving
-from benchmarks.stock import Stock, gone
+from benchmarks.stock import Stock, gone, size_of
 from fn_notifications.adapters.sendgrid.webhook import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from fn_notifications.domain.identity import attempt_id
 from fn_notifications.entrypoints.embedded import free_port
@@ -64,12 +65,14 @@ async def receipts(stock: Stock, count: int) -> Figures:
                     posted += _BATCH
 
             meter = Meter(units=lambda: posted, cpu={"worker": service.cpu, "postgres": ground.postgres_cpu})
-            first = meter.read()
+            before, first = size_of(url), meter.read()
             async with asyncio.TaskGroup() as group:
                 for _ in range(_POSTERS):
                     group.create_task(post())
             await gone(url, _WAITING)
-            return meter.read().since(first)
+            found = meter.read().since(first)
+            stored, logged = (after - then for after, then in zip(size_of(url), before, strict=True))
+            return evolve(found, more={"bytes_kept": stored / count, "wal_bytes": logged / count})
 
 
 def _batches(url: str) -> Iterator[bytes]:

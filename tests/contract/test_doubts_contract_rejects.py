@@ -51,22 +51,31 @@ class ForgetsLateAnswers(Planted):
 class TakesEveryAnswerForLate(Planted):
     async def finish(self, answers):
         for one in answers:
-            place = self.sound.state.due.get(one.lease.key)
+            place = self.sound.state.due.get(one.begun.lease.key)
             if place:
-                self.sound.state.due[one.lease.key] = evolve(place, worker=None)
+                self.sound.state.due[one.begun.lease.key] = evolve(place, worker=None)
         return await self.sound.finish([self._old(one) for one in answers])
 
     def _old(self, answer):
-        return evolve(answer, lease=evolve(answer.lease, until=self.sound.state.clock()))
+        lease = evolve(answer.begun.lease, until=self.sound.state.clock())
+        return evolve(answer, begun=evolve(answer.begun, lease=lease))
+
+
+class BelievesWhatItIsGiven(Planted):
+    """Whatever a delivery has become since its call went out."""
+
+    async def finish(self, answers):
+        self.sound.state.deliveries |= {one.begun.delivery.key: one.begun.delivery for one in answers}
+        return await self.sound.finish(answers)
 
 
 class FreesWhatOthersHold(Planted):
     async def finish(self, answers):
         states = await self.sound.finish(answers)
         for one in answers:
-            place = self.sound.state.due.get(one.lease.key)
+            place = self.sound.state.due.get(one.begun.lease.key)
             if place:
-                self.sound.state.due[one.lease.key] = evolve(place, lease_until=None, worker=None)
+                self.sound.state.due[one.begun.lease.key] = evolve(place, lease_until=None, worker=None)
         return states
 
 
@@ -170,6 +179,7 @@ RULES = DoubtsContract()
         ("deliveries", TakesEveryAnswerForLate, RULES.test_a_late_answer_is_kept_as_one),
         ("deliveries", TakesEveryAnswerForLate, RULES.test_a_report_that_was_faster_makes_no_answer_late),
         ("deliveries", ForgetsLateAnswers, RULES.test_a_late_answer_that_proves_nothing_new_is_kept_too),
+        ("deliveries", BelievesWhatItIsGiven, RULES.test_a_report_that_was_faster_makes_no_answer_late),
         ("deliveries", FreesWhatOthersHold, RULES.test_a_late_answer_leaves_the_new_holders_call_alone),
         ("deliveries", RescuesTheLiving, RULES.test_a_call_on_the_wire_is_its_holders),
         ("receipts", ForgetsCallsWhenOneArrived, RULES.test_a_call_outlives_the_arrival_of_another_attempt),

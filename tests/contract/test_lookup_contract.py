@@ -8,7 +8,7 @@ from attrs import evolve
 
 from fn_notifications.adapters.memory.lookup import MemoryLookup
 from fn_notifications.adapters.memory.sending import MemoryMailbox, MemorySender
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings

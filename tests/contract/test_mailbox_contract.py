@@ -8,7 +8,7 @@ from fn_notifications.adapters.local.sender import LocalMailbox, LocalSender
 from fn_notifications.adapters.memory.sending import MemoryMailbox, MemorySender
 from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.application.ports.sending import Content, Message, Sender
 from fn_notifications.domain.address import EMAIL, EmailAddress
 from fn_notifications.simulator.server import Simulator

@@ -1,12 +1,24 @@
 """Both languages for places keep to the contract, and the contract notices those that do not."""
 
+import json
+
+import jmespath
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jmespath.exceptions import JMESPathError
 
 from fn_notifications.adapters.jmespath.paths import JmesPaths
 from fn_notifications.adapters.memory.paths import DottedPaths
 from fn_notifications.application.ports.paths import InvalidPath
 from fn_notifications.testing.contracts.paths import PathsContract
 from fn_notifications.testing.planted import broken_rules
+
+SCALARS = st.sampled_from([None, False, True, 0, 1, 0.0, -1.5, "", "x"])
+NODES = st.recursive(
+    SCALARS, lambda node: st.lists(node, max_size=2) | st.dictionaries(st.sampled_from("ab"), node), max_leaves=4
+)
+DOCUMENTS = st.dictionaries(st.sampled_from("ab"), NODES)
 
 
 class TestDottedPaths(PathsContract):
@@ -37,6 +49,28 @@ class TestJmesPaths(PathsContract):
     )
     def test_the_whole_language_is_there(self, expression, body, value):
         assert JmesPaths().compile(expression)(body) == value
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "a",
+            "a.b",
+            "a || b",
+            "a.b || b.a || a",
+            "(a || b) || a.b",
+            "length(a)",
+            "length(a.b || b)",
+            "sum(a)",
+            "type(a)",
+        ],
+    )
+    @given(body=DOCUMENTS)
+    def test_what_is_found_without_the_library_is_what_it_finds(self, expression, body):
+        try:
+            found = jmespath.search(expression, body)
+        except JMESPathError:
+            found = None
+        assert json.dumps(JmesPaths().compile(expression)(body)) == json.dumps(found)
 
     @pytest.mark.parametrize(
         ("expression", "body"),

@@ -1,11 +1,13 @@
 """Statements find their rows in tables that were empty when they were analysed and have just been filled."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.sql import SQL, Identifier, Literal
 from tests.services.stores import postgres_stores
 
 from fn_notifications.adapters.postgres import (
@@ -29,6 +31,7 @@ from fn_notifications.adapters.postgres import (
     suppressions,
 )
 from fn_notifications.adapters.postgres.pool import Connection, fetch
+from fn_notifications.adapters.postgres.rows import dumps
 from fn_notifications.domain.catalogue import Priority
 from fn_notifications.domain.identity import first_id_at
 
@@ -39,6 +42,7 @@ ROWS = 20_000
 BATCH = 200
 MOST = 8_000
 """Rows. A page of the log is the most there is: one of each shard, then the oldest of them."""
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 FILL = (
     """
@@ -245,6 +249,54 @@ async def test_every_statement_reads_what_it_is_about(postgres_url: str) -> None
     assert {name: read for name, read in fresh.items() if read > MOST} == {}
 
 
+OFTEN = (
+    "promote",
+    "claim",
+    "lock",
+    "read",
+    "attempts",
+    "points",
+    "points of users",
+    "points of addresses",
+    "profiles",
+    "those beside",
+    "lock profiles",
+    "write profiles",
+    "write",
+    "lock notifications",
+    "statuses",
+    "suppressions",
+    "suppress",
+    "known events",
+    "people in lanes",
+    "turns",
+    "received",
+    "held still",
+    "no longer held",
+    "receipts",
+    "settle receipts",
+)
+"""What transactions do that are made many times a second: their plans are kept."""
+
+
+async def test_a_plan_that_is_kept_reads_no_more(postgres_url: str) -> None:
+    """It was made on tables of three rows and their statistics, and there are twenty thousand by now."""
+    async with postgres_stores(postgres_url, size=1) as (stores, database):
+        first = first_id_at((await stores.people.load([])).now - timedelta(minutes=1))
+        async with database.transaction(often=True) as connection:
+            await fill(connection, first, 3)
+            await connection.execute("ANALYZE")
+            for name in OFTEN:
+                await kept(connection, name)
+                await rows_read_by_kept(connection, name, parameters(first))
+            for table in {statement.split()[2] for statement in FILL}:
+                await connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+            await fill(connection, first, analyzed=False)
+            read = {name: await rows_read_by_kept(connection, name, parameters(first)) for name in OFTEN}
+    assert {name: amount for name, amount in read.items() if amount > MOST} == {}
+    assert all(read[name] for name in ("promote", "claim", "lock", "read", "attempts", "points", "profiles"))
+
+
 QUEUE = {
     "promote": (claiming._PROMOTE, "due_asleep"),
     "claim": (claiming._CLAIM, "due_ready"),
@@ -278,8 +330,9 @@ async def test_a_statement_that_reads_too_much_would_be_seen(postgres_url: str, 
         assert await rows_read(connection, wasteful, {}) > MOST
 
 
-async def fill(connection: Connection, first: UUID, rows: int = ROWS) -> None:
-    await connection.execute("ANALYZE")
+async def fill(connection: Connection, first: UUID, rows: int = ROWS, *, analyzed: bool = True) -> None:
+    if analyzed:
+        await connection.execute("ANALYZE")
     source = SOURCE.format(first=first, rows=rows)
     for statement in FILL:
         await connection.execute(statement.replace("FROM rows", f"FROM {source}"))
@@ -289,6 +342,25 @@ async def fill(connection: Connection, first: UUID, rows: int = ROWS) -> None:
 async def rows_read(connection: Connection, statement: str, values: Mapping[str, Any]) -> int:
     """How many rows the plan's scans look at, kept or not."""
     return sum(map(looked_at, nodes(await explained(connection, statement, values))))
+
+
+async def kept(connection: Connection, name: str) -> None:
+    """Prepare a statement, as the driver does."""
+    numbers: dict[str, str] = {}
+    text = PLACEHOLDER.sub(lambda one: numbers.setdefault(one[1], f"${len(numbers) + 1}"), STATEMENTS[name])
+    await connection.execute(f'PREPARE "{name}" AS {text.replace("%%", "%")}')
+
+
+async def rows_read_by_kept(connection: Connection, name: str, values: Mapping[str, Any]) -> int:
+    """How many rows the scans of a prepared statement's plan look at."""
+    named = dict.fromkeys(PLACEHOLDER.findall(STATEMENTS[name]))
+    told = [value if isinstance(value := values[each], str | int) else dumps(value) for each in named]
+    call = SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {}").format(Identifier(name))
+    call += SQL("({})").format(SQL(", ").join(map(Literal, told))) if told else SQL("")
+    await connection.execute("SAVEPOINT before")
+    ((plans,),) = await (await connection.execute(call)).fetchall()
+    await connection.execute("ROLLBACK TO before")
+    return sum(map(looked_at, nodes(plans[0]["Plan"])))
 
 
 async def explained(connection: Connection, statement: str, values: Mapping[str, Any]) -> Mapping[str, Any]:

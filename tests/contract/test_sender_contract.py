@@ -10,7 +10,8 @@ from fn_notifications.adapters.local.sender import LocalMailbox, LocalSender
 from fn_notifications.adapters.memory.sending import NUMBERS, SCRIPT, MemoryMailbox, MemorySender
 from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
-from fn_notifications.adapters.transport.http import HttpTransport, open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
+from fn_notifications.adapters.transport.http import HttpTransport
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.domain.address import EMAIL, SMS, WHATSAPP, Address, Channel, EmailAddress, PhoneNumber

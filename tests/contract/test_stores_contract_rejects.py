@@ -147,17 +147,17 @@ class LooksOnlyWhenItClaims(Planted):
 class DropsLateAnswers(Planted):
     async def finish(self, answers):
         now, due = self.sound.state.clock(), self.sound.state.due
-        timely = [one for one in answers if one.lease.key in due and (due[one.lease.key].lease_until or now) > now]
+        timely = [one for one in answers if one.begun.lease.key in due and (due[one.begun.lease.key].lease_until or now) > now]
         await self.sound.finish(timely)
-        return [self.sound.state.deliveries[one.lease.key] for one in answers]
+        return [self.sound.state.deliveries[one.begun.lease.key] for one in answers]
 
 
 class FreesWhatOthersHold(Planted):
     async def finish(self, answers):
         for answer in answers:
-            place = self.sound.state.due.get(answer.lease.key)
+            place = self.sound.state.due.get(answer.begun.lease.key)
             if place:
-                self.sound.state.due[answer.lease.key] = evolve(place, lease_until=None, worker=None)
+                self.sound.state.due[answer.begun.lease.key] = evolve(place, lease_until=None, worker=None)
         return await self.sound.finish(answers)
 
 

@@ -11,7 +11,7 @@ from tests.services.deployment import until
 from fn_notifications import EMAIL, InDoubt, NotificationType
 from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.sendgrid.settings import SendGridSettings
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.application.call import Lane
 from fn_notifications.application.ports.intake import Original, Position
 from fn_notifications.application.translate import Envelope

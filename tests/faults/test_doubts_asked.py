@@ -10,7 +10,7 @@ from attrs import define, field
 from tests.services.doubts import ACCOUNT, HELD, RESENT, Provider, World, world_over
 
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.twilio.settings import TwilioSettings

@@ -13,7 +13,8 @@ from tests.services.providers import PROVIDERS, Provider
 from fn_notifications import EMAIL, SMS, NotificationType
 from fn_notifications.adapters.memory.sending import MemoryMailbox, MemorySender
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
-from fn_notifications.adapters.transport.http import HttpTransport, open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
+from fn_notifications.adapters.transport.http import HttpTransport
 from fn_notifications.application.ports.sending import Content, Message
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.events import Evidence

@@ -94,12 +94,12 @@ def told_of(telemetry, *events):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Retry-After": "90"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "{reset}"}]
+    "headers", [{"retry-after": "90"}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "{reset}"}]
 )
 async def test_fault_07_a_pause_that_is_named_is_kept_and_costs_nothing(engine, clock, headers):
     now = clock.now
     named = {name: value.format(reset=int(now.timestamp()) + 90) for name, value in headers.items()}
-    answer = outcome_of(Response(status=429, headers={"Date": format_datetime(now, usegmt=True), **named}, body=b"{}"))
+    answer = outcome_of(Response(status=429, headers={"date": format_datetime(now, usegmt=True), **named}, body=b"{}"))
     mail, text = Provider(answer), Provider()
     route(engine, **{EMAIL: {"acme/email": mail}, SMS: {"other/sms": text}})
     await mails(engine, 5)

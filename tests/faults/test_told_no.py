@@ -9,7 +9,7 @@ from tests.services.providers import OURS, PROVIDERS, Provider
 from tests.services.reports import doors
 
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.reasons import Reason

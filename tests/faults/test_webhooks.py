@@ -14,7 +14,8 @@ from tests.services.reports import Posted, SendGridWebhookPosts, Told, TwilioWeb
 from fn_notifications import EMAIL, SMS, NotificationType, Outcome, OutcomeKind
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.adapters.postgres.pool import Database, fetch
-from fn_notifications.adapters.transport.http import HttpTransport, open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
+from fn_notifications.adapters.transport.http import HttpTransport
 from fn_notifications.application.ports.receipts import Receipts
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.identity import attempt_id

@@ -28,9 +28,9 @@ class _Watched:
     inner: Connection
     interposer: Interposer
 
-    async def execute(self, statement: Any, parameters: Any = None) -> Any:
+    async def execute(self, statement: Any, parameters: Any = None, **how: Any) -> Any:
         async def run(text: str) -> Any:
-            return await self.inner.execute(statement if text == shown else text, parameters)
+            return await self.inner.execute(statement if text == shown else text, parameters, **how)
 
         shown = statement if isinstance(statement, str) else statement.as_string(None)
         return await self.interposer(self.inner, shown, run)
@@ -44,11 +44,11 @@ class Interposed(Database):
         self.interposer = interposer
 
     @asynccontextmanager
-    async def _begun(self, longest: timedelta) -> AsyncIterator[Any]:
+    async def _begun(self, longest: timedelta, *, often: bool) -> AsyncIterator[Any]:
         async def began(_: str) -> None:
             """It has."""
 
-        async with super()._begun(longest) as connection:
+        async with super()._begun(longest, often=often) as connection:
             await self.interposer(connection, "BEGIN", began)
             yield _Watched(connection, self.interposer)
 

@@ -1,6 +1,7 @@
 """A proxy before PostgreSQL that can lose a COMMIT or the answer to one, and can fall silent."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,8 @@ from attrs import define, field
 
 _COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 _COMMITTED = b"COMMIT\x00"
+_KEY_DATA = re.compile(rb"(?<=K\x00\x00\x00\x0c)....", re.DOTALL)
+_OF_ANOTHER = b"\x01" * 4
 _PORT = "5432"
 """Only part of the socket's name."""
 
@@ -38,6 +41,8 @@ class FaultyProxy:
     server: str
     """The URL of any of the server's databases."""
     directory: Path
+    pooling: bool = False
+    """As a pooler does, say that another process serves the session than the server's."""
     armed: Loss | None = None
     """The next COMMIT meets this."""
     lost: int = 0
@@ -83,7 +88,7 @@ class FaultyProxy:
                 if losing.is_set() and _COMMITTED in data:
                     self.lost += 1
                     return
-                back.write(data)
+                back.write(_KEY_DATA.sub(_OF_ANOTHER, data) if self.pooling else data)
 
         ways = [asyncio.create_task(requests()), asyncio.create_task(answers())]
         try:

@@ -62,8 +62,8 @@ class NoConsentLock(MemoryDeliveries):
 class NoGates(Switchboard):
     """Trusts what was decided when the event came in."""
 
-    def _decide(self, candidate, now, taken):
-        decision, way = super()._decide(candidate, now, taken)
+    def _decide(self, candidate, now, room):
+        decision, way = super()._decide(candidate, now, room)
         channel = candidate.delivery.channel
         if (
             decision.verdict is Verdict.SKIP

@@ -15,6 +15,9 @@ from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
 from fn_notifications.adapters.sendgrid.sender import SendGridSender
 from fn_notifications.adapters.templates.jinja import JinjaRenderer
+from fn_notifications.adapters.transport.aiohttp import AiohttpTransport
+from fn_notifications.adapters.transport.http import HttpTransport
+from fn_notifications.adapters.transport.pyreqwest import PyreqwestTransport
 from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.sender import TwilioSender
 from fn_notifications.adapters.vault.aes import AesVault
@@ -38,6 +41,10 @@ from fn_notifications.application.ports.vault import Vault
 
 def senders(memory: MemorySender, local: LocalSender, sendgrid: SendGridSender, twilio: TwilioSender) -> list[Sender]:
     return [memory, local, sendgrid, twilio]
+
+
+def transports(aiohttp: AiohttpTransport, pyreqwest: PyreqwestTransport) -> list[HttpTransport]:
+    return [aiohttp, pyreqwest]
 
 
 def mailboxes(memory: MemoryMailbox, local: LocalMailbox) -> list[Mailbox]:

@@ -163,7 +163,7 @@ class Caller:
             ask_after=self.doubts.ask_after(attempt.route),
         )
         opt_out = _opt_out(begun, outcome, attempt.started_at)
-        return Called(answer=Answer(lease=begun.lease, record=record, opt_out=opt_out), asked=asked)
+        return Called(answer=Answer(begun=begun, record=record, opt_out=opt_out), asked=asked)
 
 
 def _opt_out(begun: Begun, outcome: Outcome, at: datetime) -> OptOut | None:

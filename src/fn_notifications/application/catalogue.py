@@ -32,7 +32,10 @@ class Variable:
 
     def value_in(self, body: Any) -> Any:
         """The first place's value that is fit for a message, or None."""
-        return next((value for path in self.paths if (value := self.convert(path(body))) is not None), None)
+        for path in self.paths:
+            if (found := path(body)) is not None and (value := self.convert(found)) is not None:
+                return value
+        return None
 
 
 @frozen(kw_only=True)
@@ -156,7 +159,10 @@ class Catalogue:
 
 
 def _name_at(paths: Sequence[Path], node: Any) -> str | None:
-    return next((name for path in paths if (name := _name(path(node)))), None)
+    for path in paths:
+        if name := _name(path(node)):
+            return name
+    return None
 
 
 def _name(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """What is kept of a delivery's life for `explain`, beside its attempts and reports: all that these no longer tell."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,7 +9,7 @@ from attrs import evolve as changed
 from fn_notifications.application.ports.history import Change, Overruled
 from fn_notifications.domain import events as e
 from fn_notifications.domain.commands import Record
-from fn_notifications.domain.delivery import Delivery, evolve
+from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.reasons import Reason
 
 _SECOND_THOUGHTS: Final = (
@@ -68,19 +68,20 @@ def turned_down_since(changes: Iterable[Change]) -> datetime | None:
     return since
 
 
-def overruled(before: Delivery, events: Iterable[e.Event], *, reported: bool = False) -> tuple[Overruled, ...]:
+def overruled(
+    states: Sequence[Delivery], events: Sequence[e.Event], *, reported: bool = False
+) -> tuple[Overruled, ...]:
     """What was known of attempts until these events proved more, in order.
 
-    `reported`: a report proves it, which is kept itself and can only be about what the provider took. So that the
-    provider took it is not kept once more then; in every other case it is, so that each thing learnt has its time.
+    `states`: from before the events on (see `Delivery.states`). `reported`: a report proves it, which is kept itself
+    and can only be about what the provider took. So that the provider took it is not kept once more then; in every
+    other case it is, so that each thing learnt has its time.
     """
     kept: list[Overruled] = []
-    state = before
-    for event in events:
+    for event, state in zip(events, states, strict=False):
         finding: e.Finding | None = getattr(event, "finding", None)
         if finding:
             kept += _overruled(state, finding, event.at, reported=reported)
-        state = evolve(state, event)
     return tuple(kept)
 
 

@@ -13,6 +13,8 @@ LONGEST_TEXT: Final[Mapping[Channel, int]] = MappingProxyType({EMAIL: 100_000, S
 """Characters: Twilio refuses longer texts (21617), and WhatsApp templates with their variables (63021)."""
 LARGEST_HTML: Final = 100_000
 """Bytes of UTF-8: mail readers clip what is longer, and the legal part stands at the end."""
+_WIDEST: Final = 4
+"""Bytes of UTF-8 a character has at most."""
 
 _BREAK: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -46,6 +48,6 @@ def _flaw_of_text(text: str, longest: int) -> str | None:
 
 
 def _flaw_of_html(html: str | None) -> str | None:
-    if html is not None and len(html.encode("utf-8", "surrogatepass")) > LARGEST_HTML:
-        return f"larger than {LARGEST_HTML} bytes"
-    return None
+    if html is None or len(html) * _WIDEST <= LARGEST_HTML:
+        return None
+    return f"larger than {LARGEST_HTML} bytes" if len(html.encode("utf-8", "surrogatepass")) > LARGEST_HTML else None

@@ -23,10 +23,15 @@ def text(longest: int) -> Convert:
     """One line: runs of white space are a space, control characters go, what is too long ends in an ellipsis."""
 
     def convert(value: Any) -> str | None:
-        written = _written(value)
-        return None if written is None else _cut(_line(written), longest)
+        return line(value, longest)
 
     return convert
+
+
+def line(value: Any, longest: int) -> str | None:
+    """What `text` makes of a value."""
+    written = _written(value)
+    return None if written is None else _cut(_line(written), longest)
 
 
 def lines(longest: int) -> Convert:
@@ -76,17 +81,20 @@ def converter(spec: str) -> Convert:
 
 
 def _written(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 64 else None
     if isinstance(value, float):
         return f"{value:.15g}" if math.isfinite(value) else None
-    return value if isinstance(value, str) else None
+    return None
 
 
 def _line(written: str) -> str:
-    return " ".join(_UNFIT.sub("", written).split())
+    fit = written if written.isprintable() else _UNFIT.sub("", written)
+    return " ".join(fit.split())
 
 
 def _cut(written: str, longest: int) -> str | None:

@@ -7,6 +7,7 @@ is room for, the switchboard says.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +22,6 @@ from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.application.stopping import told_to_stop
 from fn_notifications.application.switchboard import Switchboard
 from fn_notifications.domain.address import Channel
-from fn_notifications.domain.delivery import DeliveryKey
 from fn_notifications.domain.lifecycle import Status
 
 
@@ -59,8 +59,6 @@ class Dispatch:
     """What is being claimed and begun: one at most."""
     _calls: set[asyncio.Task[None]] = field(factory=set, init=False)
     _answers: list[Answer] = field(factory=list, init=False)
-    _types: dict[DeliveryKey, str] = field(factory=dict, init=False)
-    """Notification types of deliveries on the wire, for the counters."""
     _answered: asyncio.Event = field(factory=asyncio.Event, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _leave_by: float = field(default=inf, init=False)
@@ -153,7 +151,6 @@ class Dispatch:
         self._wake.set()
 
     async def _call(self, batch: Sequence[Begun], until: float) -> None:
-        self._types |= {begun.delivery.key: begun.notification.type for begun in batch}
         called = await self.caller.call(self.switchboard.lanes[batch[0].delivery.channel], batch, until=until)
         self.switchboard.ended(batch, called)
         self._answers += (one.answer for one in called)
@@ -182,11 +179,12 @@ class Dispatch:
         batch = self._answers[: self.pace.batch]
         states = await self.deliveries.finish(batch)
         del self._answers[: len(batch)]
-        for state in states:
-            type_ = self._types.pop(state.key, None)
-            self.telemetry.count("deliveries.answered", channel=state.channel, status=state.status, type=type_)
-            if state.status is Status.FAILED:
-                self.telemetry.count("deliveries.failed", channel=state.channel, type=type_, reason=state.reason)
+        types = {answer.begun.delivery.key: answer.begun.notification.type for answer in batch}
+        answered = Counter((state.channel, state.status, types[state.key], state.reason) for state in states)
+        for (channel, status, type_, reason), amount in answered.items():
+            self.telemetry.count("deliveries.answered", amount, channel=channel, status=status, type=type_)
+            if status is Status.FAILED:
+                self.telemetry.count("deliveries.failed", amount, channel=channel, type=type_, reason=reason)
 
     async def _leave(self, writer: asyncio.Task[None]) -> None:
         """Let what is begun end, or cut it; then write the last answers, and say so if that cannot be done."""

@@ -77,14 +77,20 @@ class Intake:
         facts: dict[UserRef, list[Fact]] = {}
         for fact in (fact for event in events for fact in event.facts):
             facts.setdefault(fact.user, []).append(fact)
-        profiles = {user: merge(one.profile, facts.get(user, ())) for user, one in loaded.dossiers.items()}
-        people = {user: self._person(profiles[user], one) for user, one in loaded.dossiers.items()}
+        people = {user: one.person for user, one in loaded.dossiers.items()}
+        profiles = []
+        for user, told in facts.items():
+            if user not in people:
+                continue
+            known = loaded.dossiers[user]
+            profile = merge(known.profile, told)
+            if profile is not known.profile:
+                profiles.append(profile)
+                people[user] = self._person(profile, known)
         return Batch(
             tenant=self.tenant,
             events=tuple(self._planned(event, people, loaded) for event in events),
-            profiles=tuple(
-                profile for user, profile in profiles.items() if profile is not loaded.dossiers[user].profile
-            ),
+            profiles=tuple(profiles),
         )
 
     def _understand(self, record: Record) -> Understood | DeadEvent:
@@ -169,8 +175,6 @@ class Intake:
 
     def _person(self, profile: Profile, dossier: Dossier) -> Person:
         """The person with what this very batch teaches; a changed address is not yet known to be suppressed."""
-        if profile is dossier.profile:
-            return dossier.person
         contacts: dict[Channel, ContactPoint] = {}
         for channel, rules in self.policy.channels.items():
             new = contact_point(profile, channel, rules.address)

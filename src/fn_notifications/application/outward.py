@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from fn_notifications.domain import events as e
-from fn_notifications.domain.delivery import Delivery, DeliveryKey, evolve
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.identity import attempt_id
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
@@ -70,12 +71,12 @@ def planned(notification: Notification) -> Iterator[Transition]:
         yield _transition(delivery, notification.created_at)
 
 
-def transitions(notification: Notification, before: Delivery, events: Sequence[e.Event]) -> Iterator[Transition]:
-    """A row for each of these events of one delivery, in order."""
-    state = before
-    for event in events:
-        was, state = state.status, evolve(state, event)
-        topic = _TOPICS.get(state.status) if state.status is not None and state.status is not was else None
+def transitions(
+    notification: Notification, states: Sequence[Delivery], events: Sequence[e.Event]
+) -> Iterator[Transition]:
+    """A row for each of these events of one delivery, in order. `states`: from before it on (see `Delivery.states`)."""
+    for event, (was, state) in zip(events, pairwise(states), strict=True):
+        topic = _TOPICS.get(state.status) if state.status and state.status is not was.status else None
         if topic is None:
             yield _transition(state, event.at)
         else:

@@ -43,7 +43,7 @@ class ApplyReceipts:
     receipts: Receipts
     telemetry: Telemetry
     ask_after: AskAfter = _never
-    batch: int = 100
+    batch: int = 250
     """Few enough that a process which also sends never stands still for long."""
 
     async def once(self) -> Applied:

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil, inf
+from math import ceil
 from typing import Final
 
 from attrs import define, evolve, field
@@ -22,6 +22,7 @@ from fn_notifications.application.ports.circuit import Circuit
 from fn_notifications.application.ports.deliveries import Begun, Candidate, Gate
 from fn_notifications.application.ports.routes import Routes, Seen
 from fn_notifications.application.ports.telemetry import Telemetry
+from fn_notifications.application.room import Allotment, Permits, Way
 from fn_notifications.domain.address import Channel, destination
 from fn_notifications.domain.batches import batch_size
 from fn_notifications.domain.catalogue import Policy
@@ -34,19 +35,12 @@ from fn_notifications.domain.outcome import Scope
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routes import Board
 from fn_notifications.domain.routing import gate
-from fn_notifications.domain.stops import Passage, Turn, Word, account_of, names, word_of
+from fn_notifications.domain.stops import Passage, Turn, Word, account_of, word_of
 
 _FRESH: Final = 0.2
 """Seconds for which a board that was read is believed; `begin` reads it again, under lock."""
-_PERMIT: Final = 1.0
-"""Seconds after which a permit to call that was not used is dropped."""
-_SLICE: Final = 0.05
-"""Seconds between two requests for permits."""
 _SOON: Final = timedelta(seconds=1)
 """When a delivery whose route is merely busy looks again."""
-
-Way = tuple[str, int]
-"""A route, and how many messages may share a call by it."""
 
 
 @define(kw_only=True)
@@ -67,8 +61,7 @@ class Switchboard:
     """Seconds. A route whose every slot has been waiting for so long is passed over: it hangs."""
     _seen: Seen | None = field(default=None, init=False)
     _seen_at: float = field(default=0.0, init=False)
-    _permits: dict[str, tuple[int, float]] = field(factory=dict, init=False)
-    """Permits left by route, and when they were given."""
+    _permits: Permits = field(factory=Permits, init=False)
     _calls: dict[str, dict[DeliveryKey, float]] = field(factory=dict, init=False)
     """The calls on the wire by each route, each under its first delivery, and since when, the oldest first."""
     _together: dict[str, float] = field(factory=dict, init=False)
@@ -118,20 +111,23 @@ class Switchboard:
         It may be asked about one delivery several times, when the transaction is run anew: the last answer counts.
         """
         chosen: dict[DeliveryKey, Way] = {}
-        taken = Counter[Way]()
+        room = self._allotment()
 
         def begin(candidate: Candidate, now: datetime) -> Begin:
             key = candidate.delivery.key
-            taken[chosen.pop(key, _NOWHERE)] -= 1
-            decision, way = self._decide(candidate, now, taken)
-            chosen[key] = way
-            taken[way] += 1
-            self._seen = Seen(now=now, board=candidate.board)
+            if before := chosen.pop(key, None):
+                room.give_back(before)
+            decision, way = self._decide(candidate, now, room)
+            if way:
+                chosen[key] = way
+                room.take(way)
+            if self._seen is None or self._seen.board is not candidate.board or self._seen.now != now:
+                self._seen = Seen(now=now, board=candidate.board)
             point = candidate.person.contacts.get(candidate.delivery.channel)
             return Begin(
                 gate=decision,
                 attempt_id=attempt_id(key.notification_id, key.no, len(candidate.delivery.attempts) + 1),
-                route=way[0],
+                route=way[0] if way else "",
                 epoch=point.epoch if point else 0,
             )
 
@@ -154,14 +150,13 @@ class Switchboard:
     def started(self, batch: Sequence[Begun]) -> None:
         """A call goes out."""
         route, key = batch[0].delivery.attempts[-1].route, batch[0].delivery.key
-        for begun in batch:
-            if seen := self._seen:
-                board = seen.board.probed(route, _country(begun), begun.delivery.attempts[-1].started_at)
-                self._seen = evolve(seen, board=board)
+        if self._seen and self._seen.board.stops:
+            board = self._seen.board
+            for begun in batch:
+                board = board.probed(route, _country(begun), begun.delivery.attempts[-1].started_at)
+            self._seen = evolve(self._seen, board=board)
         self._calls.setdefault(route, {})[key] = _time()
-        if route in self._permits:
-            amount, given = self._permits[route]
-            self._permits[route] = (max(amount - len(batch), 0), given)
+        self._permits.used(route, len(batch))
 
     def ended(self, batch: Sequence[Begun], called: Sequence[Called]) -> None:
         """A call was answered. What it says about its way, once, is told before the next wave if it is news."""
@@ -182,18 +177,13 @@ class Switchboard:
 
     def _news(self, word: Word) -> Word | None:
         """What of it changes anything for others. Single failures are counted here; too many of them are news."""
-        now, probed = self.clock(), [one for name in names(word.route, word.country) if (one := self._probed(name))]
+        now, probed = self.clock(), self.board.probing(word.route, word.country)
         if word.works:
             self.circuit.succeeded(word.route, now)
         if word.bad is Scope.ROUTE and not word.asks_to_wait:
             too_many = self.circuit.failed(word.route, now)
             word = word if too_many or word.route in probed else evolve(word, bad=None)
         return word if probed or word.bad else None
-
-    def _probed(self, name: str) -> str | None:
-        """Its name, if it is shut until a probe opens it."""
-        stop = self.board.stops.get(name)
-        return name if stop and stop.probes else None
 
     async def _look(self, fresh: float) -> datetime:
         if self._seen is None or _time() - self._seen_at >= fresh:
@@ -205,24 +195,11 @@ class Switchboard:
         return self._seen.now
 
     async def _permit(self) -> None:
-        """Take permits where a rate is set, and drop those that were not used in time."""
-        time = _time()
-        self._permits = {
-            route: (left, given)
-            for route, (left, given) in self._permits.items()
-            if time - given < (_PERMIT if left else _SLICE)
-        }
-        wanted = {
-            route: room
-            for lane in self.lanes.values()
-            if lane.rate
-            for route in lane.routes
-            if route not in self._permits and (room := self._messages(route, self._room(lane, route))) > 0
-        }
+        """Take permits where a rate is set."""
         rates = {route: lane.rate for lane in self.lanes.values() if lane.rate for route in lane.routes}
-        if wanted:
-            given = await self.routes.permits(wanted, {route: rates[route] for route in wanted})
-            self._permits |= {route: (amount, time) for route, amount in given.items()}
+        if rates:
+            room = {route: self._messages(route, calls) for route, calls in self._rooms().items()}
+            await self._permits.renew(self.routes, room, rates)
 
     def _room_of_lane(self, lane: Lane, now: datetime, left: int) -> tuple[int, int]:
         """Of `left` calls those it has room for, and the messages these would carry.
@@ -237,7 +214,7 @@ class Switchboard:
             if passage is Passage.SHUT or self._hangs(lane, route):
                 continue
             room = min(self._room(lane, route), left - probes)
-            messages = int(min(self._messages(route, room), self._permitted(lane, route)))
+            messages = int(min(self._messages(route, room), self._permits.left(route, lane.rate)))
             if passage is Passage.OPEN:
                 return probes + min(room, messages), probes + messages
             probes += min(messages, 1)
@@ -246,20 +223,18 @@ class Switchboard:
     def _messages(self, route: str, calls: int) -> int:
         return int(calls * self._together.get(route, 1))
 
-    def _permitted(self, lane: Lane, route: str) -> float:
-        return self._permits.get(route, (0, 0.0))[0] if lane.rate else inf
-
     def _batch(self, name: str, delivery: Delivery, route: str) -> int:
         type_ = self.catalogue.types.get(name)
         return batch_size(type_, delivery, self.lanes[delivery.channel].batch(route)) if type_ else 1
 
-    def _fits(self, lane: Lane, way: Way, taken: Mapping[Way, int]) -> bool:
-        """Whether one more may go a way, beside what this wave has begun already."""
-        route = way[0]
-        begun = {other: amount for other, amount in taken.items() if other[0] == route}
-        begun[way] = begun.get(way, 0) + 1
-        calls = sum(ceil(amount / size) for (_, size), amount in begun.items())
-        return calls <= self._room(lane, route) and sum(begun.values()) <= self._permitted(lane, route)
+    def _allotment(self) -> Allotment:
+        """For one wave."""
+        permits = {route: self._permits.left(route, lane.rate) for lane in self.lanes.values() for route in lane.routes}
+        return Allotment(self._rooms(), permits)
+
+    def _rooms(self) -> dict[str, int]:
+        """How many more calls each route has room for."""
+        return {route: self._room(lane, route) for lane in self.lanes.values() for route in lane.routes}
 
     def _room(self, lane: Lane, route: str) -> int:
         return self._slots(lane) - len(self._calls.get(route, ()))
@@ -270,16 +245,16 @@ class Switchboard:
 
     def _hangs(self, lane: Lane, route: str) -> bool:
         starts = self._calls.get(route, {}).values()
-        return len(starts) >= self._slots(lane) and _time() - next(reversed(starts)) >= self.stall
+        return bool(starts) and _time() - next(reversed(starts)) >= self.stall and len(starts) >= self._slots(lane)
 
-    def _decide(self, candidate: Candidate, now: datetime, taken: Mapping[Way, int]) -> tuple[Decision, Way]:
+    def _decide(self, candidate: Candidate, now: datetime, room: Allotment) -> tuple[Decision, Way | None]:
         delivery, board = candidate.delivery, candidate.board
         hold = board.held_by(type_=candidate.notification.type, channel=delivery.channel)
         if hold and now < delivery.expires_at:
-            return Decision.defer(delivery.channel, Reason.HELD, hold.look_again(now)), _NOWHERE
+            return Decision.defer(delivery.channel, Reason.HELD, hold.look_again(now)), None
         type_ = self.catalogue.types.get(candidate.notification.type)
         if type_ is None:
-            return Decision.skip(delivery.channel, Reason.UNKNOWN_TYPE), _NOWHERE
+            return Decision.skip(delivery.channel, Reason.UNKNOWN_TYPE), None
         decision = gate(
             type_,
             delivery.channel,
@@ -291,10 +266,10 @@ class Switchboard:
             explicit=candidate.notification.explicit,
         )
         if decision.verdict is not Verdict.SEND:
-            return decision, _NOWHERE
+            return decision, None
         lane = self.lanes.get(delivery.channel)
         if lane is None:
-            return self._wait(delivery.channel, now, now), _NOWHERE
+            return self._wait(delivery.channel, now, now), None
         country = destination(candidate.person.contacts[delivery.channel].address)
         routes = board.ordered(lane.routes, now)
 
@@ -305,10 +280,10 @@ class Switchboard:
         if route is None:
             shut = [stop for one in routes if (stop := board.blocking(one, country, now))]
             free = min((stop.free_at(now) for stop in shut), default=now)
-            return self._wait(delivery.channel, now, free), _NOWHERE
+            return self._wait(delivery.channel, now, free), None
         way = (route, batch_size(type_, delivery, lane.batch(route)))
-        if not self._fits(lane, way, taken):
-            return Decision.defer(delivery.channel, Reason.LANE_WAITS, now + _SOON), _NOWHERE
+        if not room.fits(way):
+            return Decision.defer(delivery.channel, Reason.LANE_WAITS, now + _SOON), None
         return decision, way
 
     def _wait(self, channel: Channel, now: datetime, free: datetime) -> Decision:
@@ -331,7 +306,6 @@ class Switchboard:
         )
 
 
-_NOWHERE: Final = ("", 1)
 _EVENTS: Final = {Scope.ACCOUNT: "account", Scope.ROUTE: "route", Scope.DESTINATION: "country"}
 
 

@@ -5,8 +5,10 @@ understood becomes a reason, never an exception: the partition has to move on.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -25,6 +27,8 @@ _ID = ("event_id", "id")
 _SOURCE = ("source", "source_service")
 _TIME = ("timestamp", "time", "occurred_at")
 _BODY = ("data", "payload")
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @frozen(kw_only=True)
@@ -72,7 +76,7 @@ def read(record: Record) -> Envelope | Unreadable:
     return Envelope(
         type=type_,
         identity=_identity(record, document, type_),
-        digest=digest(json.dumps(body, sort_keys=True, separators=(",", ":"))),
+        digest=digest(_CANONICAL.encode(body)),
         at=min(at, record.timestamp),
         correlation_id=_text(document.get("correlation_id")) or headers.get("traceparent"),
         body=body,
@@ -95,17 +99,18 @@ def _flaw(document: dict[str, Any]) -> Unreadable | None:
     """What JSON allows and no store or message can carry: NUL, lone surrogates, NaN, endless nesting."""
     level: list[Any] = [document]
     for _ in range(DEEPEST):
-        texts = (part for node in level for part in (node if isinstance(node, dict) else ()))
-        children = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-        for text in (*texts, *children):
-            if isinstance(text, str):
-                if "\0" in text:
+        parts = [part for node in level for part in (chain(node, node.values()) if isinstance(node, dict) else node)]
+        level = []
+        for part in parts:
+            if isinstance(part, str):
+                if "\0" in part:
                     return Unreadable(DeadReason.NUL_BYTE)
-                if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+                if not part.isascii() and any("\ud800" <= char <= "\udfff" for char in part):
                     return Unreadable(DeadReason.WRONG_SHAPE, "a lone surrogate")
-            elif isinstance(text, float) and (text != text or abs(text) == float("inf")):  # noqa: PLR0124 - NaN is the one value that differs from itself
+            elif isinstance(part, dict | list):
+                level.append(part)
+            elif isinstance(part, float) and not math.isfinite(part):
                 return Unreadable(DeadReason.WRONG_SHAPE, "a number that JSON has no word for")
-        level = [child for child in children if isinstance(child, dict | list)]
         if not level:
             return None
     return Unreadable(DeadReason.TOO_DEEP, f"more than {DEEPEST} levels")
@@ -117,7 +122,10 @@ def _headers(record: Record) -> dict[str, str]:
 
 
 def _first(document: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((document[name] for name in names if document.get(name) not in (None, "")), None)
+    for name in names:
+        if (value := document.get(name)) is not None and value != "":
+            return value
+    return None
 
 
 def _text(value: Any) -> str | None:

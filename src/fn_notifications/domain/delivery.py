@@ -167,7 +167,7 @@ def _learn(
 ) -> tuple[Event, ...]:
     """Keep a finding. `reason` and `ask_after`: for a delivery that it makes failed, or sent (see `Report`)."""
     attempts = state.joined(finding)
-    if attempts == state.attempts:
+    if attempts is state.attempts:
         return ()
     target = status_of(state.rest, attempts)
     if target is state.status:

@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fn_notifications.domain.outcome import UNCALLED, OutcomeKind, Scope
 from fn_notifications.domain.reasons import Reason
@@ -87,16 +87,26 @@ class Attempt:
         return self.evidence is Evidence.UNSENT and self.scope is Scope.BATCH
 
     def join(self, finding: "Finding") -> "Attempt":
-        """This attempt with a finding merged in. The evidence is the same whatever their order and repetition."""
-        known = evolve(self, provider_id=self.provider_id or finding.provider_id, digest=self.digest or finding.digest)
-        if finding.evidence <= self.evidence:
-            return known
-        return evolve(
-            known,
-            evidence=finding.evidence,
-            scope=finding.scope,
-            code=finding.code,
-            answered_at=self.answered_at or finding.at,
+        """This attempt with a finding merged in, the very same when that tells nothing new.
+
+        The evidence is the same whatever the order of findings and their repetition.
+        """
+        more = finding.evidence > self.evidence
+        provider_id, digest = self.provider_id or finding.provider_id, self.digest or finding.digest
+        if not more and (provider_id, digest) == (self.provider_id, self.digest):
+            return self
+        return Attempt(
+            no=self.no,
+            id=self.id,
+            route=self.route,
+            started_at=self.started_at,
+            epoch=self.epoch,
+            evidence=finding.evidence if more else self.evidence,
+            scope=finding.scope if more else self.scope,
+            code=finding.code if more else self.code,
+            provider_id=provider_id,
+            answered_at=self.answered_at or finding.at if more else self.answered_at,
+            digest=digest,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -48,7 +49,9 @@ def quiet_everywhere_until(hours: QuietHours, zones: Sequence[tzinfo], now: date
     return None if end == now else end
 
 
+@lru_cache(maxsize=4096)
 def _window(hours: QuietHours, zone: tzinfo, day: date) -> tuple[datetime, datetime]:
+    """The one that begins on a day. Many people's is the same."""
     last_day = day if hours.start < hours.end else day + _DAY
     return _instant(day, hours.start, zone, fold=0), _instant(last_day, hours.end, zone, fold=1)
 

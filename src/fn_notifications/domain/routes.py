@@ -108,6 +108,10 @@ class Board:
             return self
         return evolve(self, stops={**self.stops, **{stop.what: stop.taken(now) for stop in waiting}})
 
+    def probing(self, route: str, country: str | None) -> Sequence[str]:
+        """What is shut on this way until a probe opens it."""
+        return [stop.what for stop in self._on(route, country) if stop.probes]
+
     def mended(self, route: str, now: datetime) -> "Board":
         """With a probe wanted at once wherever something is shut on the way by a route."""
         wide = names(route, None)
@@ -120,6 +124,8 @@ class Board:
 
     def held_by(self, *, type_: str | None = None, channel: str | None = None, route: str | None = None) -> Hold | None:
         """The oldest hold on any of these."""
+        if not self.holds:
+            return None
         found = [hold for hold in self.holds if hold.covers(type_=type_, channel=channel, route=route)]
         return min(found, key=lambda hold: hold.since, default=None)
 
@@ -132,6 +138,8 @@ class Board:
         )
 
     def _on(self, route: str, country: str | None) -> Sequence[Stop]:
+        if not self.stops:
+            return ()
         return [stop for name in names(route, country) if (stop := self.stops.get(name))]
 
 

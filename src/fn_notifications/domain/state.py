@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import reduce
+from itertools import accumulate
 from typing import assert_never
 from uuid import UUID
 
-from attrs import evolve as changed
 from attrs import frozen
 
 from fn_notifications.domain import events as e
@@ -17,7 +16,7 @@ from fn_notifications.domain.lifecycle import TRANSITIONS, Status
 from fn_notifications.domain.reasons import Reason
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class DeliveryKey:
     """Names a delivery: `no` counts the notification's channels from 1."""
 
@@ -83,13 +82,20 @@ class Delivery:
         return self.attempts[no - 1]
 
     def joined(self, finding: Finding) -> tuple[Attempt, ...]:
-        """The attempts with a finding merged into the one it is about."""
-        joined = self.attempt(finding.no).join(finding)
-        return tuple(joined if attempt.no == finding.no else attempt for attempt in self.attempts)
+        """The attempts with a finding merged into the one it is about; the very same when it tells nothing new."""
+        known = self.attempt(finding.no)
+        joined = known.join(finding)
+        if joined is known:
+            return self.attempts
+        return (*self.attempts[: finding.no - 1], joined, *self.attempts[finding.no :])
+
+    def states(self, events: Iterable[Event]) -> tuple["Delivery", ...]:
+        """This state, and after it the one that each of these events led to."""
+        return tuple(accumulate(events, evolve, initial=self))
 
     def with_events(self, events: Iterable[Event]) -> "Delivery":
         """The state after these events."""
-        return reduce(evolve, events, self)
+        return self.states(events)[-1]
 
 
 def status_of(rest: Status, attempts: tuple[Attempt, ...]) -> Status:
@@ -118,37 +124,50 @@ def evolve(state: Delivery, event: Event) -> Delivery:
         status = TRANSITIONS[state.status, type(event)]
     except KeyError:
         raise IllegalTransition(f"{type(event).__name__} does not follow from {state.status}") from None
-    state = changed(state, status=status, version=state.version + 1)
+    rest, due_at, reason, attempts, resends = state.rest, state.due_at, state.reason, state.attempts, state.resends
     match event:
-        case e.Planned():
-            return changed(state, due_at=event.due_at, reason=event.reason)
-        case e.Deferred() | e.Retried():
-            attempts = state.joined(event.finding) if isinstance(event, e.Retried) else state.attempts
-            return changed(state, rest=Status.PENDING, due_at=event.until, reason=event.reason, attempts=attempts)
         case e.Began():
             # From here on nothing is decided but by what becomes of the attempts: a doubt, or without one a failure.
-            attempts = (*state.attempts, event.attempt)
-            return changed(state, rest=Status.IN_DOUBT, due_at=None, reason=None, attempts=attempts)
-        case e.Doubted():
-            attempts = state.joined(event.finding)
-            return changed(state, rest=Status.IN_DOUBT, due_at=event.until, reason=Reason.IN_DOUBT, attempts=attempts)
-        case e.Held() | e.Asked():
-            return changed(state, due_at=event.until)
-        case e.Resent():
-            return changed(state, rest=Status.PENDING, due_at=event.at, reason=event.reason, resends=state.resends + 1)
-        case e.Skipped() | e.Cancelled() | e.Unconfirmed():
-            return changed(state, rest=status, due_at=None, reason=event.reason)
-        case e.Expired():
-            return changed(state, rest=status, due_at=None, reason=Reason.EXPIRED)
+            rest, due_at, reason, attempts = Status.IN_DOUBT, None, None, (*attempts, event.attempt)
         case e.Sent():
-            return changed(state, due_at=event.ask_at, reason=None, attempts=state.joined(event.finding))
+            due_at, reason, attempts = event.ask_at, None, state.joined(event.finding)
         case e.Delivered():
-            return changed(state, due_at=None, reason=None, attempts=state.joined(event.finding))
-        case e.Failed():
-            return changed(state, rest=status, due_at=None, reason=event.reason, attempts=state.joined(event.finding))
+            due_at, reason, attempts = None, None, state.joined(event.finding)
         case e.Noted():
-            return changed(state, attempts=state.joined(event.finding))
+            attempts = state.joined(event.finding)
+        case e.Planned():
+            due_at, reason = event.due_at, event.reason
+        case e.Deferred():
+            rest, due_at, reason = Status.PENDING, event.until, event.reason
+        case e.Retried():
+            rest, due_at, reason = Status.PENDING, event.until, event.reason
+            attempts = state.joined(event.finding)
+        case e.Doubted():
+            rest, due_at, reason = Status.IN_DOUBT, event.until, Reason.IN_DOUBT
+            attempts = state.joined(event.finding)
+        case e.Held() | e.Asked():
+            due_at = event.until
+        case e.Resent():
+            rest, due_at, reason, resends = Status.PENDING, event.at, event.reason, resends + 1
+        case e.Skipped() | e.Cancelled() | e.Unconfirmed():
+            rest, due_at, reason = status, None, event.reason
+        case e.Expired():
+            rest, due_at, reason = status, None, Reason.EXPIRED
+        case e.Failed():
+            rest, due_at, reason, attempts = status, None, event.reason, state.joined(event.finding)
         case e.Resolved():
-            return state
+            pass
         case _:
             assert_never(event)
+    return Delivery(
+        key=state.key,
+        channel=state.channel,
+        expires_at=state.expires_at,
+        status=status,
+        rest=rest,
+        due_at=due_at,
+        reason=reason,
+        resends=resends,
+        attempts=attempts,
+        version=state.version + 1,
+    )

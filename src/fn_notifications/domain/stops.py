@@ -147,18 +147,31 @@ def word_of(
     A destination's answer that names a time is about the hours there, not about the country; ours to stop (`stopped`)
     says nothing.
     """
-    word = Word(route=route, country=country, began=began, code=outcome.code, pause=outcome.retry_after, span=span)
+    works, bad = _said(outcome, country) if asked else (False, None)
+    broken = bad is Scope.ROUTE and outcome.kind is OutcomeKind.IN_DOUBT
+    return Word(
+        route=route,
+        country=country,
+        began=began,
+        works=works,
+        bad=bad,
+        code=outcome.code,
+        pause=None if broken else outcome.retry_after,
+        span=span,
+    )
+
+
+def _said(outcome: Outcome, country: str | None) -> tuple[bool, Scope | None]:
+    """Whether the provider works, and what it found shut."""
     match outcome.kind, outcome.scope:
-        case _ if not asked:
-            return word
         case OutcomeKind.IN_DOUBT, _:
-            return word if outcome.code == "stopped" else evolve(word, bad=Scope.ROUTE, pause=None)
+            return False, None if outcome.code == "stopped" else Scope.ROUTE
         case OutcomeKind.UNSENT, (Scope.ROUTE | Scope.ACCOUNT) as scope:
-            return evolve(word, bad=scope)
+            return False, scope
         case OutcomeKind.UNSENT, Scope.DESTINATION if country and outcome.retry_after is None:
-            return evolve(word, works=True, bad=Scope.DESTINATION)
+            return True, Scope.DESTINATION
         case _:
-            return evolve(word, works=True)
+            return True, None
 
 
 def after(stops: Mapping[str, Stop], words: Iterable[Word], now: datetime) -> tuple[Mapping[str, Stop], list[Turn]]:

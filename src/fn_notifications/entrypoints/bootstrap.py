@@ -23,7 +23,6 @@ from fn_notifications.adapters.postgres.partitions import ensure_partitions
 from fn_notifications.adapters.postgres.pool import Database
 from fn_notifications.adapters.postgres.store import PostgresStore
 from fn_notifications.adapters.resilience.circuit import PurgatoryCircuit
-from fn_notifications.adapters.transport.http import open_transport
 from fn_notifications.adapters.vault.aes import AesVault
 from fn_notifications.application.call import Caller, Lane
 from fn_notifications.application.catalogue import Catalogue
@@ -116,9 +115,10 @@ async def bootstrap(
         catalogue = load_catalogue()
         renderer = renderer_of(catalogue, checked=Role.DISPATCH in settings.roles)
         stores = store_on(await stack.enter_async_context(open_database(settings)), settings)
+        transport = resolve(f"fn_notifications.adapters.transport.{settings.http_client}:open_transport")
         context = Context(
             settings=settings,
-            transport=await stack.enter_async_context(open_transport(limit=settings.queue.calls_in_flight + 10)),
+            transport=await stack.enter_async_context(transport(limit=settings.queue.calls_in_flight + 10)),
             mailbox=LocalMailbox(),
             telemetry=telemetry,
             clock=_now,

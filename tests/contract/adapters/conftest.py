@@ -6,7 +6,8 @@ import pytest
 from aiohttp import web
 from attrs import define, field, frozen
 
-from fn_notifications.adapters.transport.http import HttpTransport, open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
+from fn_notifications.adapters.transport.http import HttpTransport
 
 
 @frozen

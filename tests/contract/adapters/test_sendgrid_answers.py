@@ -10,7 +10,7 @@ from fn_notifications.adapters.transport.calls import outcome_of_failure
 from fn_notifications.adapters.transport.http import NotSent, Response, Unknown
 from fn_notifications.domain.outcome import Outcome, OutcomeKind, Scope
 
-DATE = {"Date": "Sun, 22 Nov 2026 12:00:00 GMT"}
+DATE = {"date": "Sun, 22 Nov 2026 12:00:00 GMT"}
 RESET = "1795348830"  # 30 s after it
 
 ROWS = [
@@ -78,31 +78,31 @@ def test_a_400_says_which_field(fields: list[object], kind: str, scope: str, cod
 
 
 def test_acceptance_brings_the_id() -> None:
-    assert outcome_of(Response(202, {"X-Message-Id": "abc"}, b"")).provider_id == "abc"
+    assert outcome_of(Response(202, {"x-message-id": "abc"}, b"")).provider_id == "abc"
 
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        ({"X-RateLimit-Reset": RESET, **DATE}, 30),
-        ({"X-RateLimit-Reset": RESET}, None),  # two clocks are never compared
-        ({"Retry-After": "7"}, 7),
-        ({"Retry-After": "7", "X-RateLimit-Reset": RESET, **DATE}, 7),
-        ({"Retry-After": "Sun, 22 Nov 2026 12:01:00 GMT", **DATE}, 60),
-        ({"Retry-After": "Sun, 22 Nov 2026 11:00:00 GMT", **DATE}, 0),
-        ({"Retry-After": "99999999999999999999", **DATE}, None),
-        ({"Retry-After": "86400"}, 3600),
-        ({"Retry-After": "-1"}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "٣"}, None),
-        ({"X-RateLimit-Reset": "9999999999", **DATE}, 3600),
-        ({"X-RateLimit-Reset": RESET, "Date": "yesterday"}, None),
+        ({"x-ratelimit-reset": RESET, **DATE}, 30),
+        ({"x-ratelimit-reset": RESET}, None),  # two clocks are never compared
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "7", "x-ratelimit-reset": RESET, **DATE}, 7),
+        ({"retry-after": "Sun, 22 Nov 2026 12:01:00 GMT", **DATE}, 60),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT", **DATE}, 0),
+        ({"retry-after": "99999999999999999999", **DATE}, None),
+        ({"retry-after": "86400"}, 3600),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"x-ratelimit-reset": "9999999999", **DATE}, 3600),
+        ({"x-ratelimit-reset": RESET, "date": "yesterday"}, None),
         ({}, None),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_wait_it_asks_for(headers: dict[str, str], seconds: int | None, status: int) -> None:
-    if status != 429 and "Retry-After" not in headers:
+    if status != 429 and "retry-after" not in headers:
         seconds = None  # every answer names the next reset; only a limit that was hit has to wait for it
     expected = None if seconds is None else timedelta(seconds=seconds)
     assert outcome_of(Response(status, headers, b"")).retry_after == expected
@@ -144,7 +144,7 @@ def test_other_answers_to_several_are_of_each_unless_a_single_one_may_be_at_faul
 
 
 def test_several_are_accepted_under_one_id_with_their_places() -> None:
-    accepted = Response(202, {"X-Message-Id": "abc"}, b"")
+    accepted = Response(202, {"x-message-id": "abc"}, b"")
     assert [one.provider_id for one in outcomes_of(accepted, 2)] == ["abc#0", "abc#1"]
     assert [one.provider_id for one in outcomes_of(accepted, 1)] == ["abc"]
     assert [one.kind for one in outcomes_of(Response(202, {}, b""), 2)] == ["accepted"] * 2

@@ -122,6 +122,6 @@ def test_acceptance_without_a_readable_sid_is_still_acceptance(body: bytes) -> N
 
 
 def test_what_the_answer_asks_for_wins_over_the_tables_pause() -> None:
-    assert outcome_of(answer(429, 20429, **{"Retry-After": "5"})).retry_after == timedelta(seconds=5)
-    assert outcome_of(answer(429, 63018, **{"Retry-After": "5"})).retry_after == timedelta(seconds=5)
-    assert outcome_of(answer(400, 21211, **{"Retry-After": "5"})).retry_after is None
+    assert outcome_of(answer(429, 20429, **{"retry-after": "5"})).retry_after == timedelta(seconds=5)
+    assert outcome_of(answer(429, 63018, **{"retry-after": "5"})).retry_after == timedelta(seconds=5)
+    assert outcome_of(answer(400, 21211, **{"retry-after": "5"})).retry_after is None

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from attrs import define, field
 
-from fn_notifications.adapters.transport.http import open_transport
+from fn_notifications.adapters.transport.aiohttp import open_transport
 from fn_notifications.adapters.twilio.lookup import TwilioLookup
 from fn_notifications.adapters.twilio.settings import TwilioSettings
 from fn_notifications.application.ports.lookup import NOTHING, UNANSWERED, Knowledge, Known, Question

@@ -55,6 +55,14 @@ def test_a_distribution_has_buckets_that_add_up(telemetry):
     assert {sample.value for sample in samples if sample.name.endswith(".count")} == {4}
 
 
+def test_labels_that_python_takes_for_equal_stay_apart(telemetry):
+    for _ in range(2):
+        for flag in ("1", 1, True, "true"):
+            telemetry.count("intake.conflicts", flag=flag)
+
+    assert {sample.labels["flag"]: sample.value for sample in telemetry.snapshot()} == {"1": 4, "true": 4}
+
+
 def test_numbers_go_on_growing_after_they_were_looked_at(telemetry):
     telemetry.count("intake.conflicts")
     before = telemetry.snapshot()

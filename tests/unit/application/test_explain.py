@@ -66,7 +66,7 @@ def test_a_timeline_only_grows(chance: Random) -> None:
     for number, step in enumerate(history(chance.choice, 25)):
         kind = KINDS.get(step.command.finding.evidence) if isinstance(step.command, Report) else None
         reported = kind is not None and chance.choice((True, False))
-        kept += overruled(step.before, step.events, reported=reported)
+        kept += overruled(step.before.states(step.events), step.events, reported=reported)
         changes += second_thoughts(1, step.events)
         if reported and not step.refused:
             attempt = step.before.attempts[step.command.finding.no - 1]

@@ -22,15 +22,28 @@ class Absent:
 
 @pytest.fixture
 def without(monkeypatch):
-    """Make a package, and everything of ours that was loaded with it, go away."""
+    """Make a package, and everything of ours that was loaded with it, go away; and all come back as it was."""
+    before = dict(sys.modules)
+    known = [
+        (before[parent], child, module)
+        for name, module in before.items()
+        for parent, _, child in [name.rpartition(".")]
+        if parent in before and getattr(before[parent], child, None) is module
+    ]
 
     def hide(package: str) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] in (package, "fn_notifications")]:
             if name.startswith((package, "fn_notifications.adapters", "fn_notifications.entrypoints.providers")):
-                monkeypatch.delitem(sys.modules, name)
+                del sys.modules[name]
         monkeypatch.setattr(sys, "meta_path", [Absent(package), *sys.meta_path])
 
-    return hide
+    yield hide
+    for name in sys.modules.keys() - before.keys():
+        del sys.modules[name]
+    sys.modules.update(before)
+    for parent, child, module in known:
+        # A package knows its modules as well, and by now those that were loaded a second time.
+        setattr(parent, child, module)
 
 
 @pytest.mark.parametrize(("package", "extra"), sorted(_EXTRAS.items()))

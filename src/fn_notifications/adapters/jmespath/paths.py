@@ -23,10 +23,13 @@ class JmesPaths:
             if node["type"] == "function_expression":
                 _check_call(expression, node)
 
-        if names := _names(compiled.parsed):
-            return lambda document: _walk(document, names)
+        if plain := _plain(compiled.parsed):
+            return plain
+        needed = _needed(compiled.parsed)
 
         def path(document: Any) -> Any:
+            if needed is not None and needed(document) is None:
+                return None
             try:
                 return compiled.search(document)
             except (JMESPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -52,13 +55,40 @@ def _names(node: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for part in parts for name in part) if all(parts) else ()
 
 
-def _walk(node: Any, names: tuple[str, ...]) -> Any:
-    """What JMESPath would find, in a tenth of its time: nearly every place of a catalogue is plain names."""
-    for name in names:
-        if not isinstance(node, Mapping):
-            return None
-        node = node.get(name)
-    return node
+def _plain(node: Mapping[str, Any]) -> Path | None:
+    """What JMESPath would find, in a tenth of its time, for names, dots and `||`: nearly every place of a catalogue."""
+    if names := _names(node):
+        return _walk(names)
+    if node["type"] != "or_expression":
+        return None
+    first, second = map(_plain, node["children"])
+    if first is None or second is None:
+        return None
+    return lambda document: found if _is_true(found := first(document)) else second(document)
+
+
+def _is_true(value: Any) -> bool:
+    """As JMESPath sees it: to it, no number is false."""
+    return bool(value) or (isinstance(value, int | float) and value is not False)
+
+
+def _needed(node: Mapping[str, Any]) -> Path | None:
+    """What must be there for the expression to find anything: the only argument of a function that takes no null."""
+    if node["type"] != "function_expression" or len(node["children"]) != 1:
+        return None
+    types = Functions.FUNCTION_TABLE[node["value"]]["signature"][0]["types"]
+    return _plain(node["children"][0]) if types and "null" not in types else None
+
+
+def _walk(names: tuple[str, ...]) -> Path:
+    def path(node: Any) -> Any:
+        for name in names:
+            if not isinstance(node, dict):
+                return None
+            node = node.get(name)
+        return node
+
+    return path
 
 
 def _check_call(expression: str, call: Mapping[str, Any]) -> None:

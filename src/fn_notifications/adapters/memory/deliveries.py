@@ -176,12 +176,13 @@ class MemoryDeliveries:
 
     def _finish(self, answer: Answer) -> Delivery:
         now = self.state.clock()
-        key = answer.lease.key
+        lease = answer.begun.lease
+        key = lease.key
         before = self.state.deliveries[key]
-        held = self._holds(answer.lease)
+        held = self._holds(lease)
         if answer.opt_out:
             suppress(self.state, answer.opt_out)
-        if not held and now >= answer.lease.until:
+        if not held and now >= lease.until:
             self._keep_late(before, answer.record, now)
         after = write(self.state, self._notification(key), before, decide(before, answer.record, now))
         if held and key in self.state.due:

@@ -17,13 +17,14 @@ def write(
     state: State, notification: Notification, before: Delivery, events: Sequence[e.Event], *, reported: bool = False
 ) -> Delivery:
     """Apply events to a stored delivery. Returns its new state. `reported`: a report made them, which is kept too."""
-    after = before.with_events(events)
+    states = before.states(events)
+    after = states[-1]
     key = (before.key.tenant, before.key.notification_id)
     state.deliveries[before.key] = after
-    for one in transitions(notification, before, events):
+    for one in transitions(notification, states, events):
         state.keep(one, notification.user)
     state.changes[key] = (*state.changes.get(key, ()), *second_thoughts(before.key.no, events))
-    if known := overruled(before, events, reported=reported):
+    if known := overruled(states, events, reported=reported):
         state.overruled[key] = (*state.overruled.get(key, ()), *known)
     if not after.queued:
         state.due.pop(before.key, None)

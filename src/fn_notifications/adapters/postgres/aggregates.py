@@ -3,29 +3,31 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from fn_notifications.adapters.postgres.pool import Batch, Connection, fetch
 from fn_notifications.adapters.postgres.queue import Place, place_of
 from fn_notifications.adapters.postgres.rows import Row, attempt_of, delivery_of, key_of, key_row, notification_of
 from fn_notifications.adapters.postgres.sealing import Seals
-from fn_notifications.domain.delivery import DeliveryKey
+from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.events import Attempt
 from fn_notifications.domain.notification import Notification
 
 NotificationKey = tuple[str, UUID]
+_Key = tuple[str, UUID, int]
+"""Of a delivery, as it is in a row."""
 
 # Look-ups are LATERAL, one row of the parameter at a time and in its order: locks are always taken in the order of
 # the keys, and there is no join left for the planner to turn into a scan of a table that was small a moment ago.
 _LOCK: Final = """
 SELECT i.tenant, i.notification_id, i.no, q.user_id, q.channel, q.priority, q.rank, q.due_at, q.expires_at, q.status,
-       q.awaits_contact, q.ready, q.lease_until, q.token, q.worker
+       q.awaits_contact, q.ready, q.lease_until, q.token, q.worker, d.version, fn_now() AS at
 FROM json_to_recordset(%(keys)s) AS i (tenant text, notification_id uuid, no smallint)
 CROSS JOIN LATERAL (
-    SELECT FROM deliveries d
+    SELECT d.version FROM deliveries d
     WHERE d.tenant = i.tenant AND d.notification_id = i.notification_id AND d.no = i.no
     FOR NO KEY UPDATE
 ) AS d
@@ -63,11 +65,29 @@ _NOW: Final = "SELECT fn_now() AS now"
 
 @frozen(kw_only=True)
 class Whole:
-    """A notification with its deliveries, its own row, and the rows of these."""
+    """A notification's own row, its deliveries, and the rows of these."""
 
-    notification: Notification
     row: Row = field(repr=False)
     rows: tuple[Row, ...] = field(repr=False)
+    deliveries: tuple[Delivery, ...]
+    content: Mapping[str, Any] = field(factory=dict, repr=False)
+    """What is sealed of it; nothing unless it was asked for."""
+
+    @property
+    def notification(self) -> Notification:
+        """The value."""
+        return notification_of(self.row, self.deliveries, self.content)
+
+
+@frozen
+class Locked:
+    """A delivery that is locked."""
+
+    place: Place | None
+    """In the queue; None when it is settled."""
+    version: int
+    at: datetime
+    """When it was, by the store's time."""
 
 
 @frozen
@@ -76,14 +96,14 @@ class Aggregates:
 
     seals: Seals
 
-    async def lock(self, connection: Connection, keys: Collection[DeliveryKey]) -> Mapping[DeliveryKey, Place | None]:
+    async def lock(self, connection: Connection, keys: Collection[DeliveryKey]) -> Mapping[DeliveryKey, Locked]:
         """Lock deliveries and their places in the queue, in order of their keys. Unknown keys are passed over.
 
         What is read afterwards, in another statement, is up to date: this one may have waited for its locks.
         """
         ordered = sorted(set(keys), key=lambda key: (key.tenant, key.notification_id, key.no))
         rows = await fetch(connection, _LOCK, keys=[key_row(key) for key in ordered])
-        return {key_of(row): place_of(row) for row in rows}
+        return {key_of(row): Locked(place_of(row), row.version, row.at) for row in rows}
 
     async def read(
         self, connection: Connection, ids: Collection[NotificationKey], *, opened: bool
@@ -97,27 +117,23 @@ class Aggregates:
             for (tenant, id_), group in groupby(rows, key=lambda row: (row.tenant, row.id))
         }
 
-    def _whole(self, rows: tuple[Row, ...], attempts: Mapping[DeliveryKey, list[Attempt]], *, opened: bool) -> Whole:
+    def _whole(self, rows: tuple[Row, ...], attempts: Mapping[_Key, list[Attempt]], *, opened: bool) -> Whole:
         first = rows[0]
         rows = tuple(row for row in rows if row.no is not None)
-        deliveries = [
-            delivery_of(row, attempts.get(DeliveryKey(tenant=row.tenant, notification_id=row.id, no=row.no), ()))
-            for row in rows
-        ]
-        whole = Whole(notification=notification_of(first, deliveries, {}), row=first, rows=rows)
-        return evolve(whole, notification=self.opened(whole)) if opened else whole
+        deliveries = tuple(delivery_of(row, attempts.get((row.tenant, row.id, row.no), ())) for row in rows)
+        whole = Whole(row=first, rows=rows, deliveries=deliveries)
+        return self.opened(whole) if opened else whole
 
-    def opened(self, whole: Whole) -> Notification:
-        """The notification with its variables and metadata. Raises `VaultError` when they cannot be opened."""
+    def opened(self, whole: Whole) -> Whole:
+        """The same with variables and metadata. Raises `VaultError` when they cannot be opened."""
         row = whole.row
         content = self.seals.open_json(row.sealed, *sealed_place(row.tenant, row.id))
-        return notification_of(row, whole.notification.deliveries, content)
+        return Whole(row=row, rows=whole.rows, deliveries=whole.deliveries, content=content)
 
-    async def _attempts(self, connection: Connection, ids: Batch) -> Mapping[DeliveryKey, list[Attempt]]:
-        attempts: dict[DeliveryKey, list[Attempt]] = {}
+    async def _attempts(self, connection: Connection, ids: Batch) -> Mapping[_Key, list[Attempt]]:
+        attempts: dict[_Key, list[Attempt]] = {}
         for row in await fetch(connection, _ATTEMPTS, ids=ids):
-            key = DeliveryKey(tenant=row.tenant, notification_id=row.notification_id, no=row.delivery_no)
-            attempts.setdefault(key, []).append(attempt_of(row))
+            attempts.setdefault((row.tenant, row.notification_id, row.delivery_no), []).append(attempt_of(row))
         return attempts
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import define, evolve, field
 
-from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
+from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole
 from fn_notifications.adapters.postgres.boards import board_to_begin, write_stops
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
 from fn_notifications.adapters.postgres.people import fields_of, person_of, read_profiles
@@ -48,7 +48,10 @@ async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], g
     # Before everything else: a release, which ends a hold and then looks for what waits under it, waits for this
     # transaction without having locked anything that this one needs.
     board = await board_to_begin(connection)
-    places = await aggregates.lock(connection, [lease.key for lease in leases])
+    locked = await aggregates.lock(connection, [lease.key for lease in leases])
+    if not locked:
+        return []
+    places = {key: one.place for key, one in locked.items()}
     wholes = await aggregates.read(connection, [(key.tenant, key.notification_id) for key in places], opened=False)
     rows = await Points(seals).lock(connection, [_point_key(place) for place in places.values() if place])
     # Read after the contact points are locked, so it is not older than they are.
@@ -56,7 +59,7 @@ async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], g
     wave = _Wave(
         seals=seals,
         gate=gate,
-        now=await store_time(connection),
+        now=max(row.at for row in (*locked.values(), *rows.values())),
         places=places,
         wholes=wholes,
         rows=rows,
@@ -99,9 +102,9 @@ class _Wave:
         if place is None or not place.held(lease.token, self.now):
             return
         whole = self.wholes[lease.key.tenant, lease.key.notification_id]
-        change = unchanged(whole, lease.key, place)
         try:
-            notification = Aggregates(self.seals).opened(whole)
+            change = unchanged(Aggregates(self.seals).opened(whole), lease.key, place)
+            notification = change.notification
             person = self._person(notification, place)
         except VaultError as error:
             self.unreadable = error

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fn_notifications.adapters.postgres.aggregates import Whole
 from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
@@ -13,6 +13,7 @@ from fn_notifications.adapters.postgres.queue import Place, new_place
 from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change, packed_overruled
 from fn_notifications.application.changes import overruled, second_thoughts
 from fn_notifications.application.outward import Transition, transitions
+from fn_notifications.application.ports.deliveries import Begun
 from fn_notifications.application.ports.eventlog import SHARDS
 from fn_notifications.application.ports.history import Change
 from fn_notifications.domain import events as e
@@ -89,20 +90,36 @@ class Changed:
     """One delivery's change, under lock."""
 
     notification: Notification
-    before: Delivery
-    events: tuple[e.Event, ...]
-    after: Delivery
+    states: tuple[Delivery, ...]
+    """The delivery before it, and after each of its events."""
     place: Place | None
     """Before it; None when it was settled already."""
+    events: tuple[e.Event, ...] = ()
     freed: bool = False
     """Whether whoever leased it is done with it."""
     late: tuple[Change, ...] = ()
     """Answers that came when their lease was lost."""
 
+    @property
+    def before(self) -> Delivery:
+        """As it was found."""
+        return self.states[0]
+
+    @property
+    def after(self) -> Delivery:
+        """As it is now."""
+        return self.states[-1]
+
     def then(self, events: tuple[e.Event, ...], *, freed: bool = False) -> "Changed":
         """The same with more events."""
-        after = self.after.with_events(events)
-        return evolve(self, events=(*self.events, *events), after=after, freed=self.freed or freed)
+        return Changed(
+            notification=self.notification,
+            states=(*self.states[:-1], *self.after.states(events)),
+            place=self.place,
+            events=(*self.events, *events),
+            freed=self.freed or freed,
+            late=self.late,
+        )
 
     def place_after(self, now: datetime) -> Place:
         """Where the delivery, which is queued, stands from now on."""
@@ -111,10 +128,15 @@ class Changed:
         return self.place.moved(self.after, now, freed=self.freed)
 
 
+def as_begun(begun: Begun, place: Place | None) -> Changed:
+    """A delivery under lock that is as it was when its call went out."""
+    return Changed(notification=begun.notification, states=(begun.delivery,), place=place)
+
+
 def unchanged(whole: Whole, key: DeliveryKey, place: Place | None) -> Changed:
     """A delivery under lock, before anything happens to it."""
-    before = next(delivery for delivery in whole.notification.deliveries if delivery.key == key)
-    return Changed(notification=whole.notification, before=before, events=(), after=before, place=place)
+    before = next(delivery for delivery in whole.deliveries if delivery.key.no == key.no)
+    return Changed(notification=whole.notification, states=(before,), place=place)
 
 
 async def write(connection: Connection, changes: Sequence[Changed], now: datetime, *, reported: bool = False) -> None:
@@ -124,13 +146,16 @@ async def write(connection: Connection, changes: Sequence[Changed], now: datetim
     """
     if not changes:
         return
+    queued, settled = list[Changed](), list[Changed]()
+    for one in changes:
+        (queued if one.after.queued else settled).append(one)
     await execute(
         connection,
         _WRITE,
         deliveries=[delivery_row(one.after, _packed_changes(one, reported=reported)) for one in changes],
         attempts=[row for one in changes for row in _attempt_rows(one)],
-        places=[one.place_after(now).row() for one in changes if one.after.queued],
-        settled=[key_row(one.after.key) for one in changes if not one.after.queued],
+        places=[one.place_after(now).row() for one in queued],
+        settled=[key_row(one.after.key) for one in settled],
         log=[row for one in changes for row in _log_rows(one)],
     )
     ended = {(one.before.key.tenant, one.notification.id): one.notification for one in changes if _ended(one)}
@@ -155,7 +180,7 @@ def log_row(one: Transition, notification: Notification) -> dict[str, Any]:
 
 def _packed_changes(one: Changed, *, reported: bool) -> list[Any]:
     thoughts = (*one.late, *second_thoughts(one.before.key.no, one.events))
-    known = overruled(one.before, one.events, reported=reported)
+    known = overruled(one.states, one.events, reported=reported)
     return [*map(packed_change, thoughts), *map(packed_overruled, known)]
 
 
@@ -164,12 +189,12 @@ def _attempt_rows(one: Changed) -> list[dict[str, Any]]:
     return [
         attempt_row(one.after.key, attempt)
         for index, attempt in enumerate(one.after.attempts)
-        if index >= len(known) or known[index] != attempt
+        if index >= len(known) or known[index] is not attempt
     ]
 
 
 def _log_rows(one: Changed) -> list[dict[str, Any]]:
-    return [log_row(each, one.notification) for each in transitions(one.notification, one.before, one.events)]
+    return [log_row(each, one.notification) for each in transitions(one.notification, one.states, one.events)]
 
 
 def _ended(one: Changed) -> bool:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
-
-from attrs import frozen
 
 from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
 from fn_notifications.adapters.postgres.rows import moment
@@ -31,8 +29,7 @@ ON CONFLICT (tenant, user_id, type, key) DO UPDATE SET kept = excluded.kept
 """
 
 
-@frozen(order=True)
-class Held:
+class Held(NamedTuple):
     """Names a row: the key itself is kept as a digest, for it may be of any length."""
 
     tenant: str
@@ -51,7 +48,7 @@ async def lock_keys(
     connection: Connection, first: Mapping[Held, Sequence[Kept]], now: datetime
 ) -> dict[Held, tuple[Kept, ...]]:
     """Lock these keys, in their order, and say who holds each; `first` holds one that nobody has held before."""
-    rows = await fetch(connection, _LOCK, keys=[_row(key, first[key], now) for key in sorted(first)])
+    rows = await fetch(connection, _LOCK, keys=_rows(first, now))
     return {
         Held(row.tenant, row.user_id, row.type, row.key): tuple(Kept(moment(at), UUID(id_)) for at, id_ in row.kept)
         for row in rows
@@ -61,18 +58,17 @@ async def lock_keys(
 async def write_keys(connection: Connection, kept: Mapping[Held, Sequence[Kept]], now: datetime) -> None:
     """Say who holds these keys, which are locked."""
     if kept:
-        await execute(connection, _WRITE, keys=[_row(key, kept[key], now) for key in sorted(kept)])
+        await execute(connection, _WRITE, keys=_rows(kept, now))
 
 
-def _row(key: Held, kept: Sequence[Kept], now: datetime) -> dict[str, Any]:
-    newest = max((one.at for one in kept), default=now)
-    remembered = [[one.at, one.notification_id] for one in kept if newest - one.at < _LONGEST][-_MOST:]
-    return {
-        "tenant": key.tenant,
-        "user_id": key.user_id,
-        "type": key.type,
-        "key": key.key,
-        "kept": remembered,
-        # A day, so that asking again on the same one moves no index entry.
-        "seen": now.replace(hour=0, minute=0, second=0, microsecond=0),
-    }
+def _rows(kept: Mapping[Held, Sequence[Kept]], now: datetime) -> list[dict[str, Any]]:
+    """In order of the keys. They were seen on a day, so that asking again on the same one moves no index entry."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return [{**key._asdict(), "kept": _remembered(kept[key]), "seen": today} for key in sorted(kept)]
+
+
+def _remembered(kept: Sequence[Kept]) -> list[tuple[datetime, UUID]]:
+    if not kept:
+        return []
+    newest = max(one.at for one in kept)
+    return [(one.at, one.notification_id) for one in kept if newest - one.at < _LONGEST][-_MOST:]

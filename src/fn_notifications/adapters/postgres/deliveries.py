@@ -8,9 +8,9 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
+from fn_notifications.adapters.postgres.aggregates import Aggregates, Locked, NotificationKey, Whole, store_time
 from fn_notifications.adapters.postgres.beginning import begin
-from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
+from fn_notifications.adapters.postgres.changes import Changed, as_begun, unchanged, write
 from fn_notifications.adapters.postgres.claiming import Claims
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
 from fn_notifications.adapters.postgres.reach import Reach, since
@@ -95,7 +95,7 @@ class PostgresDeliveries:
         async def work(connection: Connection) -> Sequence[Lease]:
             return await self.claims.take(connection, limits, worker=worker, lease=lease)
 
-        return await self.database.run(work) if limits else []
+        return await self.database.run(work, often=True) if limits else []
 
     async def begin(self, leases: Sequence[Lease], gate: Gate) -> Sequence[Begun]:
         """See the port. Not repeated when its commit stays unknown: the leases run out, and what was begun under
@@ -105,7 +105,7 @@ class PostgresDeliveries:
         async def work(connection: Connection) -> Sequence[Begun]:
             return await begin(connection, self.seals, leases, gate)
 
-        return await self.database.run(work, repeatable=False) if leases else []
+        return await self.database.run(work, repeatable=False, often=True) if leases else []
 
     async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
         """See the port. An answer about a delivery or an attempt that is not there (any more) changes nothing."""
@@ -113,7 +113,7 @@ class PostgresDeliveries:
         async def work(connection: Connection) -> Sequence[Delivery]:
             return await self._finish(connection, answers)
 
-        return await self.database.run(work) if answers else []
+        return await self.database.run(work, often=True) if answers else []
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """See the port."""
@@ -129,14 +129,14 @@ class PostgresDeliveries:
         """See the port. Raises IllegalTransition for a command that does not apply; nothing is changed then."""
 
         async def work(connection: Connection) -> Sequence[Delivery]:
-            places = await aggregates.lock(connection, keys)
-            wholes = await aggregates.read(connection, _notifications(places), opened=False)
+            locked = await aggregates.lock(connection, keys)
+            wholes = await aggregates.read(connection, _notifications(locked), opened=False)
             now = await store_time(connection)
             changes = []
-            for key, place in places.items():
-                if place and place.on_the_wire(now):
+            for key, one in locked.items():
+                if one.place and one.place.on_the_wire(now):
                     continue
-                change = unchanged(wholes[key.tenant, key.notification_id], key, place)
+                change = unchanged(wholes[key.tenant, key.notification_id], key, one.place)
                 command = choose(change.notification, change.before, now)
                 if command and (events := decide(change.before, command, now)):
                     changes.append(change.then(events, freed=True))
@@ -195,28 +195,41 @@ class PostgresDeliveries:
 
     async def _finish(self, connection: Connection, answers: Sequence[Answer]) -> Sequence[Delivery]:
         aggregates = Aggregates(self.seals)
-        places = await aggregates.lock(connection, [answer.lease.key for answer in answers])
-        wholes = await aggregates.read(connection, _notifications(places), opened=False)
-        now = await store_time(connection)
+        locked = await aggregates.lock(connection, [answer.begun.lease.key for answer in answers])
+        known = [answer for answer in answers if answer.begun.lease.key in locked]
+        await suppress(connection, self.seals, [answer.opt_out for answer in answers if answer.opt_out])
+        if not known:
+            return []
+        # What nobody has changed since is as the caller has it: most of all, and not read again.
+        moved = {one.begun.lease.key for one in known if not _as_begun(one.begun, locked[one.begun.lease.key])}
+        wholes = await aggregates.read(connection, _notifications(moved), opened=False) if moved else {}
+        now = max(one.at for one in locked.values())
         changes: dict[DeliveryKey, Changed] = {}
         states = []
-        for answer in answers:
-            key = answer.lease.key
-            if key not in places:
-                continue
-            place, whole = places[key], wholes[key.tenant, key.notification_id]
-            held = place is not None and place.leased(answer.lease.token)
-            change = changes.get(key) or unchanged(whole, key, place)
-            if not held and now >= answer.lease.until:
-                change = _with_late_answer(change, whole, answer.record, now)
+        for answer in known:
+            lease = answer.begun.lease
+            key, place = lease.key, locked[lease.key].place
+            held = place is not None and place.leased(lease.token)
+            if key in moved:
+                whole = wholes[key.tenant, key.notification_id]
+                change = changes.get(key) or unchanged(whole, key, place)
+                if not held and now >= lease.until:
+                    change = _with_late_answer(change, whole, answer.record, now)
+            else:
+                change = changes.get(key) or as_begun(answer.begun, place)
             events: tuple[e.Event, ...] = ()
             with ignored(IllegalTransition):
                 events = decide(change.after, answer.record, now)
             changes[key] = change.then(events, freed=held)
             states.append(changes[key].after)
-        await suppress(connection, self.seals, [answer.opt_out for answer in answers if answer.opt_out])
         await write(connection, [one for one in changes.values() if one.events or one.freed or one.late], now)
         return states
+
+
+def _as_begun(begun: Begun, found: Locked) -> bool:
+    """Whether a delivery is what it was when its call went out, and still in the same hands."""
+    held = found.place is not None and found.place.leased(begun.lease.token)
+    return held and found.version == begun.delivery.version
 
 
 def _with_late_answer(change: Changed, whole: Whole, record: Record, now: datetime) -> Changed:

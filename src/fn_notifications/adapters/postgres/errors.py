@@ -35,6 +35,8 @@ def translated(error: psycopg.Error, *, committing: bool = False) -> PortError:
     state = error.sqlstate
     if state is None:
         return _of_the_driver(error, committing=committing)
+    if is_outdated(error):
+        return Clashed("a table changed under a prepared statement")
     if state in _CLASHES:
         return Clashed(f"PostgreSQL could not serialise a transaction ({state})")
     if state in _CUT or state.startswith("08"):
@@ -44,6 +46,13 @@ def translated(error: psycopg.Error, *, committing: bool = False) -> PortError:
     if state[:2] in _SETUP:
         return Misconfigured(f"PostgreSQL does not know or allow what is asked of it ({state}): is it migrated?")
     return Unavailable(f"PostgreSQL did not do its part ({state})")
+
+
+def is_outdated(error: psycopg.Error) -> bool:
+    """Whether a prepared statement gives other columns than when it was prepared: a migration added one. The server
+    has no state of its own for it, and its message comes in the server's language; only the place in its source tells.
+    """
+    return error.diag.source_function == "RevalidateCachedQuery"
 
 
 def _of_the_driver(error: psycopg.Error, *, committing: bool) -> PortError:

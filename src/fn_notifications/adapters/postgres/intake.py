@@ -145,7 +145,7 @@ class PostgresIntake:
             )
             return await storing.report()
 
-        return await self.database.run(work)
+        return await self.database.run(work, often=True)
 
 
 @define(kw_only=True)

@@ -125,7 +125,7 @@ class PostgresPeople:
                 await self._see_that_others_open(connection, next(iter(unreadable)))
             return Loaded(now=now, dossiers=readable, unreadable=unreadable)
 
-        return await self.database.run(work, snapshot=True)
+        return await self.database.run(work, snapshot=True, often=True)
 
     async def sharing(self, tenant: str, channel: Channel, address: Address, limit: int) -> Sequence[UserRef]:
         """See the port."""

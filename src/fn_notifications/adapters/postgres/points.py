@@ -29,7 +29,7 @@ _OF_USERS_LOCKED: Final = _OF_USERS.replace("ORDER BY p.channel", "ORDER BY p.ch
 # One lock mode for all. A share lock would have to be raised for those with a cap, whose sends are counted here: two
 # transactions that raise theirs wait for each other.
 _LOCKED: Final = """
-SELECT p.*
+SELECT p.*, fn_now() AS at
 FROM json_to_recordset(%(points)s) AS i (tenant text, user_id text, channel text)
 CROSS JOIN LATERAL (
     SELECT * FROM contact_points p
@@ -92,7 +92,7 @@ class Points:
         return rows
 
     async def lock(self, connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, Row]:
-        """Lock these contact points, in order of their keys; they are still to be opened.
+        """Lock these contact points, in order of their keys; they are still to be opened. `at` is when, by the store.
 
         No opt-out commits now until this transaction ends.
         """

@@ -1,8 +1,11 @@
 """Connections, transactions and their repetition.
 
-Works through a transaction pooler: no session state, no prepared statements, no LISTEN. Settings are SET LOCAL, sent
-with BEGIN in one round trip. Never preparing also means that every statement is planned on the tables as they are at
-that moment: no plan made on an empty table outlives it. Planning costs a fraction of a millisecond per batch.
+Works through a transaction pooler: no session state, no LISTEN. Settings are SET LOCAL, sent with BEGIN in one round
+trip. What is done many times a second is prepared where the session is the server's own, for planning costs more than
+carrying out; behind a pooler, where a prepared statement's name may stand for somebody else's, nothing is.
+
+A plan that is kept outlives the tables it was made on, and may have been made when they were empty. So in such a
+transaction there is nothing to choose: what could be read along an index is, in the index's order.
 """
 
 import asyncio
@@ -21,8 +24,8 @@ from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from fn_notifications.adapters.postgres.errors import Clashed, Lost, Uncertain, translated
-from fn_notifications.adapters.postgres.rows import Row, dumps
+from fn_notifications.adapters.postgres.errors import Clashed, Lost, Uncertain, is_outdated, translated
+from fn_notifications.adapters.postgres.rows import Row, batch
 from fn_notifications.application.errors import Refused, Unavailable
 
 Connection = psycopg.AsyncConnection[Any]
@@ -39,6 +42,21 @@ _BEGIN: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; "
     "SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
 )
+
+# What an empty table makes look cheap and a full one does not. A statement must find all it reads by an index.
+_OFTEN: Final = "".join(
+    f"; SET LOCAL {setting}"
+    for setting in (
+        "plan_cache_mode = force_generic_plan",
+        "enable_seqscan = off",
+        "enable_bitmapscan = off",
+        "enable_hashjoin = off",
+        "enable_mergejoin = off",
+        "enable_sort = off",
+    )
+)
+_PREPARED_AFTER: Final = 2
+"""Executions on one connection."""
 
 # A peer that vanished without a word is noticed within 20 s, not after the hours of the TCP default.
 _LINK: Final[dict[str, Any]] = {
@@ -62,12 +80,12 @@ async def fetch(connection: Connection, statement: str, **parameters: Batch | st
 
 
 def _dumped(parameters: Mapping[str, Batch | str | float]) -> Mapping[str, str | float]:
-    return {name: value if isinstance(value, str | int | float) else dumps(value) for name, value in parameters.items()}
+    return {name: value if isinstance(value, str | int | float) else batch(value) for name, value in parameters.items()}
 
 
 @define
 class _Trust:
-    """Since when the connections of a pool are trusted."""
+    """Since when the connections of a pool are trusted: those opened earlier are not."""
 
     since: float = -math.inf
 
@@ -83,11 +101,12 @@ class Impatient(psycopg.AsyncConnection[Any]):
     opened: float
     silence: float
     """Seconds."""
+    direct: bool = False
+    """Whether the session is the server's own: a pooler makes up the number of the process that it says it is."""
 
     async def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
         """See the driver: whatever it waits for, it waits for here."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self.silence, self._give_up, loop)
+        timer = asyncio.get_running_loop().call_later(self.silence, self._give_up)
         try:
             return await super().wait(gen, *args, **kwargs)
         finally:
@@ -95,11 +114,15 @@ class Impatient(psycopg.AsyncConnection[Any]):
 
     @property
     def stale(self) -> bool:
-        """Whether a connection of the pool has fallen silent since this one was opened."""
+        """Whether something happened since this one was opened that says nothing good of it."""
         return self.opened < self.trust.since
 
-    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.trust.since = loop.time()
+    def distrust_all(self) -> None:
+        """Let the pool drop every connection there is."""
+        self.trust.since = asyncio.get_running_loop().time()
+
+    def _give_up(self) -> None:
+        self.distrust_all()
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as peer:
             peer.shutdown(socket.SHUT_RDWR)
 
@@ -114,21 +137,22 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, snapshot: bool = False, longest: timedelta | None = None
+        self, *, snapshot: bool = False, longest: timedelta | None = None, often: bool = False
     ) -> AsyncIterator[Connection]:
         """A transaction that commits at the end of the block, or is undone by whatever leaves it.
 
         `snapshot`: it only reads, and sees everything as it was at one moment. `longest`: what bounds its
-        statements, if not what bounds all. Raises the ports' errors for the driver's.
+        statements, if not what bounds all. `often`: it is made many times a second, and its statements find all that
+        they read by an index. Raises the ports' errors for the driver's.
         """
         committing = False
         try:
-            async with self._begun(longest or self._longest) as connection:
+            async with self._begun(longest or self._longest, often=often) as connection:
                 if snapshot:
                     await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield connection
                 committing = True
-                await connection.execute("COMMIT")
+                await connection.execute("COMMIT", prepare=False)
         except PoolTimeout:
             raise Unavailable("no connection to PostgreSQL was to be had in time") from None
         except psycopg.Error as error:
@@ -143,6 +167,7 @@ class Database:
         repeatable: bool = True,
         snapshot: bool = False,
         longest: timedelta | None = None,
+        often: bool = False,
     ) -> T:
         """The result of `work` in a transaction; run anew, whole, when it clashed or its connection broke.
 
@@ -157,13 +182,13 @@ class Database:
         )
 
         async def once() -> T:
-            async with self.transaction(snapshot=snapshot, longest=longest) as connection:
+            async with self.transaction(snapshot=snapshot, longest=longest, often=often) as connection:
                 return await work(connection)
 
         return await trying(once)
 
     @asynccontextmanager
-    async def _begun(self, longest: timedelta) -> AsyncIterator[Connection]:
+    async def _begun(self, longest: timedelta, *, often: bool) -> AsyncIterator[Connection]:
         """A connection on which a transaction has begun.
 
         That shows whether it still works: one that died in the pool is dropped and the next is tried, at once. The
@@ -171,21 +196,28 @@ class Database:
         untried: each would take as long to show that it is no better.
         """
         left = self._pool.max_size
+        begin = _BEGIN.format(milliseconds=longest // timedelta(milliseconds=1)) + (_OFTEN if often else "")
         while True:
             async with self._pool.connection() as connection:
                 if connection.stale:
                     await connection.close()
                     continue
                 connection.silence = (self._longest + self._grace).total_seconds()
+                connection.prepare_threshold = _PREPARED_AFTER if often and connection.direct else None
                 try:
-                    await connection.execute(_BEGIN.format(milliseconds=longest // timedelta(milliseconds=1)))
+                    await connection.execute(begin, prepare=False)
                 except psycopg.OperationalError:
                     if left and connection.broken:
                         left -= 1
                         continue
                     raise
                 connection.silence = (longest + self._grace).total_seconds()
-                yield connection
+                try:
+                    yield connection
+                except psycopg.Error as error:
+                    if is_outdated(error):
+                        connection.distrust_all()
+                    raise
                 return
 
 
@@ -209,6 +241,8 @@ async def open_pool(
     async def configure(connection: Impatient) -> None:
         connection.trust, connection.opened = trust, asyncio.get_running_loop().time()
         connection.silence = (longest + grace).total_seconds()
+        (row,) = await fetch(connection, "SELECT pg_backend_pid() AS pid")
+        connection.direct = row.pid == connection.info.backend_pid
 
     pool = AsyncConnectionPool(
         url,

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole, store_time
+from fn_notifications.adapters.postgres.aggregates import Aggregates, Locked, NotificationKey, Whole, store_time
 from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
 from fn_notifications.adapters.postgres.pool import Connection, Database, execute, fetch
-from fn_notifications.adapters.postgres.queue import Place
 from fn_notifications.adapters.postgres.rows import Row
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.adapters.postgres.suppressions import suppress
@@ -96,7 +95,7 @@ class PostgresReceipts:
                 await execute(connection, _REPORTED, tenant=self.tenant, providers=providers)
             return len(await fetch(connection, _STORE, receipts=rows))
 
-        stored = await self.database.run(work) if rows else 0
+        stored = await self.database.run(work, often=True) if rows else 0
         self._reporting.update(first)
         return stored
 
@@ -115,19 +114,19 @@ class PostgresReceipts:
             rows = await fetch(connection, _TAKE, limit=limit)
             return await self._apply(connection, rows, judge) if rows else Applied()
 
-        return await self.database.run(work)
+        return await self.database.run(work, often=True)
 
     async def _apply(self, connection: Connection, rows: Sequence[Row], judge: Judge) -> Applied:
         taken = [(row, self._opened(row)) for row in rows]
         aggregates = Aggregates(self.seals)
         named = {key for row, _ in taken if (key := _key(row))}
-        places = await aggregates.lock(connection, named)
-        wholes = await aggregates.read(connection, {(key.tenant, key.notification_id) for key in places}, opened=False)
+        locked = await aggregates.lock(connection, named)
+        wholes = await aggregates.read(connection, {(key.tenant, key.notification_id) for key in locked}, opened=False)
         now = await store_time(connection)
         changes: dict[DeliveryKey, Changed] = {}
         settled: list[dict[str, Any]] = []
         for row, receipt in taken:
-            change = _current(_key(row), changes, places, wholes)
+            change = _current(_key(row), changes, locked, wholes)
             known = change is not None and row.attempt_no <= len(change.after.attempts)
             if receipt and change and known:
                 changes[change.before.key] = _judged(change, receipt, judge, now)
@@ -231,13 +230,13 @@ def _key(row: Row) -> DeliveryKey | None:
 def _current(
     key: DeliveryKey | None,
     changes: Mapping[DeliveryKey, Changed],
-    places: Mapping[DeliveryKey, Place | None],
+    locked: Mapping[DeliveryKey, Locked],
     wholes: Mapping[NotificationKey, Whole],
 ) -> Changed | None:
     """A delivery as this round has left it so far; None when there is no such delivery."""
-    if key is None or key not in places:
+    if key is None or key not in locked:
         return None
-    return changes.get(key) or unchanged(wholes[key.tenant, key.notification_id], key, places[key])
+    return changes.get(key) or unchanged(wholes[key.tenant, key.notification_id], key, locked[key].place)
 
 
 def _settled(row: Row, now: datetime, *, applied: bool) -> dict[str, Any]:

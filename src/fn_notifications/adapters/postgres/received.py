@@ -51,11 +51,11 @@ async def correct_received(
     connection: Connection, asked: Mapping[Flow, int], before: Received, told: Received, now: datetime
 ) -> None:
     """Take back what was added and not told after all. These are locked."""
-    wrong = {
-        flow: times
-        for flow in asked
-        if len(times := told.get(flow, within_hour(before[flow], now))) != len(before[flow]) + asked[flow]
-    }
+    wrong = {}
+    for flow, amount in asked.items():
+        times = told[flow] if flow in told else within_hour(before[flow], now)
+        if len(times) != len(before[flow]) + amount:
+            wrong[flow] = times
     if wrong:
         rows = [_row(flow, list(wrong[flow]), now) for flow in sorted(wrong, key=_order)]
         await execute(connection, _CORRECT, flows=rows)

@@ -36,6 +36,8 @@ class PurgatoryCircuit:
 
     def succeeded(self, route: str, now: datetime) -> None:
         """See `Circuit`."""
+        if route not in self._failures:
+            return
         context = self._context(route, now)
         context.handle_end_request()
         if not context.failure_count:

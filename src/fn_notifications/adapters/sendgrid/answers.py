@@ -69,7 +69,7 @@ REFUSED_TOGETHER: Final = Outcome(kind=OutcomeKind.UNSENT, scope=Scope.BATCH, co
 _PERSONALIZATION: Final = re.compile(r"personalizations\.(\d{1,4})(?=\.|$)(\.(?:to|cc|bcc)\b)?")
 
 BROKEN_CONTENT: Final = Outcome(kind=OutcomeKind.REFUSED, scope=Scope.CONTENT, code="key_in_content")
-"""The SDK refuses to build a message that holds an API key."""
+"""A text holds what looks like one of SendGrid's own API keys: it must not leave."""
 
 
 def outcome_of(response: Response) -> Outcome:

@@ -20,11 +20,12 @@ HTML: Final = "-message-html-"
 LARGEST_SUBSTITUTIONS: Final = 9_000
 """Bytes. SendGrid takes 10,000 for a personalization; how it counts them it does not say."""
 _KEY: Final = re.compile(r"SG\.[\w-]{22}\.[\w-]{43}", re.ASCII)
+_TAG: Final = re.compile(f"{TEXT}|{HTML}")
 
 
 def holds_key(content: Content) -> bool:
     """Whether a text holds what looks like one of SendGrid's API keys: such a message must not leave."""
-    return any("SG." in text and _KEY.search(text) for text in (content.text, content.html or ""))
+    return any(_KEY.search(text) for text in (content.text, content.html or ""))
 
 
 def shared(messages: Sequence[Message], most: int) -> list[list[int]]:
@@ -95,6 +96,6 @@ def _common(settings: SendGridSettings, content: Content, personalizations: list
 def _can_share(content: Content) -> bool:
     """Whether its texts may be substitutions. A tag within one would be replaced too."""
     texts = (content.text, content.html or "")
-    if content.subject is None or any(tag in text for tag in (TEXT, HTML) for text in (*texts, content.subject)):
+    if content.subject is None or any(_TAG.search(text) for text in (*texts, content.subject)):
         return False
     return sum(len(part.encode("utf-8", "surrogatepass")) for part in (TEXT, HTML, *texts)) <= LARGEST_SUBSTITUTIONS

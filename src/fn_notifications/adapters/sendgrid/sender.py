@@ -1,8 +1,10 @@
 """Email through SendGrid's v3 mail/send."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import orjson
 from attrs import frozen
 
 from fn_notifications.adapters.sendgrid.answers import BROKEN_CONTENT, outcomes_of
@@ -23,6 +25,8 @@ class SendGridSender:
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `Sender.send`."""
+        if len(messages) == 1 and not holds_key(messages[0].content):
+            return await self._call(messages)
         outcomes = dict.fromkeys(range(len(messages)), BROKEN_CONTENT)
         fit = [place for place, message in enumerate(messages) if not holds_key(message.content)]
         calls = [[fit[n] for n in call] for call in shared([messages[place] for place in fit], self._settings.batch)]
@@ -39,9 +43,16 @@ class SendGridSender:
                     "Authorization": f"Bearer {self._settings.api_key}",
                     "Content-Type": "application/json",
                 },
-                body=json.dumps(request_of(self._settings, messages), separators=(",", ":")).encode(),
+                body=_encoded(request_of(self._settings, messages)),
                 within=self._settings.deadline,
             )
         except CallFailed as failure:
             return [outcome_of_failure(failure)] * len(messages)
         return outcomes_of(response, len(messages))
+
+
+def _encoded(request: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(request)
+    except TypeError:  # half of a surrogate pair, which only an escape can write
+        return json.dumps(request, separators=(",", ":")).encode()

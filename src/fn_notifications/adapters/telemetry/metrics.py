@@ -1,12 +1,12 @@
 """Telemetry through OpenTelemetry's SDK and structlog. Nothing leaves the process unless a reader is added."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from attrs import field, frozen
-from opentelemetry.metrics import Counter, Histogram, Meter, _Gauge
+from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -24,6 +24,9 @@ from fn_notifications.application.redaction import Redaction
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Bounds of the histograms' buckets: a call's deadline is 15 or 30 seconds."""
+_MOST_TOLD: Final = 5000
+
+_Measure = Callable[[float, Mapping[str, str]], None]
 
 
 @frozen(kw_only=True)
@@ -34,30 +37,21 @@ class OtelTelemetry:
     _reader: InMemoryMetricReader
     _logger: BoundLogger
     _labels: Labels
-    _counters: dict[str, Counter] = field(factory=dict, init=False, repr=False)
-    _histograms: dict[str, Histogram] = field(factory=dict, init=False, repr=False)
-    _gauges: dict[str, _Gauge] = field(factory=dict, init=False, repr=False)
+    _instruments: dict[tuple[Kind, str], _Measure] = field(factory=dict, init=False, repr=False)
+    _told: dict[tuple[object, ...], tuple[_Measure, dict[str, str]]] = field(factory=dict, init=False, repr=False)
+    """What measurements with labels of text alone come to: these are looked at once and not with every call."""
 
     def count(self, name: str, amount: int = 1, **labels: Label) -> None:
         """See `Telemetry`."""
-        with suppress(Exception):
-            if measurable(amount):
-                outer, fit = outside(name, Kind.COUNTER, self._labels.of(name, labels))
-                self._counter(outer).add(amount, fit)
+        self._measure(Kind.COUNTER, name, amount, labels)
 
     def observe(self, name: str, value: float, **labels: Label) -> None:
         """See `Telemetry`."""
-        with suppress(Exception):
-            if measurable(value):
-                outer, fit = outside(name, Kind.HISTOGRAM, self._labels.of(name, labels))
-                self._histogram(outer).record(value, fit)
+        self._measure(Kind.HISTOGRAM, name, value, labels)
 
     def gauge(self, name: str, value: float, **labels: Label) -> None:
         """See `Telemetry`."""
-        with suppress(Exception):
-            if measurable(value):
-                outer, fit = outside(name, Kind.GAUGE, self._labels.of(name, labels))
-                self._gauge(outer).set(value, fit)
+        self._measure(Kind.GAUGE, name, value, labels)
 
     def log(self, level: str, event: str, **fields: Label) -> None:
         """See `Telemetry`. A level nobody knows is an error."""
@@ -78,22 +72,34 @@ class OtelTelemetry:
             for sample in _samples(metric.name, point)
         ]
 
-    def _counter(self, name: str) -> Counter:
-        if name not in self._counters:
-            self._counters[name] = self._meter.create_counter(name)
-        return self._counters[name]
+    def _measure(self, kind: Kind, name: str, value: float, labels: Mapping[str, Label]) -> None:
+        with suppress(Exception):
+            if not measurable(value):
+                return
+            try:
+                measure, fit = self._told[kind, name, *labels.items()]
+            except (KeyError, TypeError):  # not told yet, or a label that is no key
+                measure, fit = self._outside(kind, name, labels)
+            measure(value, fit)
 
-    def _histogram(self, name: str) -> Histogram:
-        if name not in self._histograms:
-            self._histograms[name] = self._meter.create_histogram(
-                name, unit="s", explicit_bucket_boundaries_advisory=SECONDS
-            )
-        return self._histograms[name]
+    def _outside(self, kind: Kind, name: str, labels: Mapping[str, Label]) -> tuple[_Measure, dict[str, str]]:
+        outer, fit = outside(name, kind, self._labels.of(name, labels))
+        if (kind, outer) not in self._instruments:
+            self._instruments[kind, outer] = self._made(kind, outer)
+        found = self._instruments[kind, outer], fit
+        if len(self._told) < _MOST_TOLD and all(value is None or isinstance(value, str) for value in labels.values()):
+            self._told[kind, name, *labels.items()] = found
+        return found
 
-    def _gauge(self, name: str) -> _Gauge:
-        if name not in self._gauges:
-            self._gauges[name] = self._meter.create_gauge(name)
-        return self._gauges[name]
+    def _made(self, kind: Kind, name: str) -> _Measure:
+        match kind:
+            case Kind.COUNTER:
+                return self._meter.create_counter(name).add
+            case Kind.HISTOGRAM:
+                made = self._meter.create_histogram(name, unit="s", explicit_bucket_boundaries_advisory=SECONDS)
+                return made.record
+            case Kind.GAUGE:
+                return self._meter.create_gauge(name).set
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Jinja2 with everything shut that a template for messages does not need, and everything out that is not repeatable."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from types import BuiltinMethodType
 from typing import Any, Final, TypeVar
@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from fn_notifications.adapters.templates.filters import lines, moment, plain, short, spoken
+from fn_notifications.adapters.templates.joined import joined
 from fn_notifications.application.content import LARGEST_HTML
 from fn_notifications.application.ports.sending import ContentError
 
@@ -84,6 +85,7 @@ class Templates:
     directories: Sequence[Path]
     _environment: Environment = field(init=False, repr=False)
     _names: list[frozenset[str]] = field(factory=list, init=False, repr=False)
+    _ready: Callable[[str], Template] = field(init=False, repr=False)
 
     @_environment.default
     def _sandbox(self) -> Environment:
@@ -101,6 +103,10 @@ class Templates:
         del environment.filters["random"]
         environment.filters |= {"datetime": moment, "short": short, "spoken": spoken, "lines": lines, "plain": plain}
         return environment
+
+    @_ready.default
+    def _once(self) -> Callable[[str], Template]:
+        return cache(self._load)
 
     def __contains__(self, name: str) -> bool:
         return name in self.names()
@@ -122,10 +128,10 @@ class Templates:
 
         The original error is dropped on purpose: it may quote a value.
         """
-        if name not in self:
-            raise ContentError(f"{name}: no such file")
         try:
-            return use(self._environment.get_template(name))
+            return use(self._ready(name))
+        except ContentError:
+            raise
         except UndefinedError as error:
             flaw = f"undefined: {_undefined(error)}"
         except Exception as error:  # noqa: BLE001 - a template can provoke any error of Python's own
@@ -145,6 +151,11 @@ class Templates:
         for other in meta.find_referenced_templates(tree):
             used |= self.used(other) if other else set()
         return frozenset(used)
+
+    def _load(self, name: str) -> Template:
+        environment = self._environment
+        tree = joined(environment, environment.parse(self.source(name), name), name)
+        return Template.from_code(environment, environment.compile(tree, name, name), environment.globals)
 
 
 def _made_in(tree: nodes.Template) -> set[str]:

@@ -7,7 +7,7 @@ from attrs import frozen
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from fn_notifications.application.converters import text
+from fn_notifications.application.converters import line
 from fn_notifications.domain import segments
 
 WORDS: Final = "_words"
@@ -29,7 +29,7 @@ class Words:
 
 def short(value: object, longest: int = 60) -> str:
     """One line of at most so many characters; nothing for None."""
-    return text(longest)(value) or ""
+    return line(value, longest) or ""
 
 
 def plain(value: object) -> str:

@@ -7,7 +7,7 @@ variables we send cannot drift apart. `<language>/words.toml` says how the langu
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,6 +29,8 @@ FILES: Final[Mapping[Channel, tuple[str, ...]]] = MappingProxyType(
 )
 _SLOT: Final = re.compile(r"slot_([0-9]{1,2})")
 _LONGEST_SLOT: Final = 1_000
+_KEPT: Final = 1_000
+"""How many tags of languages, and pairs of language and zone, are remembered: people bring what they like."""
 
 
 class JinjaRenderer:
@@ -43,6 +45,8 @@ class JinjaRenderer:
         self._templates = Templates(directories)
         self._zones = zones
         self._words = cache(self._read_words)
+        self._words_in = lru_cache(_KEPT)(self._in_zone)
+        self._language = lru_cache(_KEPT)(self._nearest)
 
     def render(
         self,
@@ -61,7 +65,7 @@ class JinjaRenderer:
         type_ = words_of or notification_type
         chosen = self._language(type_, language)
         folder = f"{chosen}/{type_}"
-        context = {**values, LANGUAGE: chosen, WORDS: self._in_zone(self._words(chosen), timezone)}
+        context = {**values, LANGUAGE: chosen, WORDS: self._words_in(chosen, timezone)}
         return checked(folder, channel, self._content(folder, channel, context, self._sid(chosen, type_)))
 
     def problems(self) -> list[str]:
@@ -85,7 +89,7 @@ class JinjaRenderer:
                 raise ContentError(f"{notification_type}: required variable {name!r} is missing")
         return {name: variables.get(name) for name in (*type_.required, *type_.optional)}
 
-    def _language(self, notification_type: str, wanted: str | None) -> str:
+    def _nearest(self, notification_type: str, wanted: str | None) -> str:
         parts = (wanted or FALLBACK).split("-")
         tags = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
         return next((tag for tag in tags if f"{tag}/{notification_type}/subject.txt" in self._templates), FALLBACK)
@@ -101,7 +105,8 @@ class JinjaRenderer:
             raise ContentError(f"{name}: twelve `months` and a `datetime` are needed")
         return Words(months=months, datetime=moments)
 
-    def _in_zone(self, words: Words, timezone: str | None) -> Words:
+    def _in_zone(self, language: str, timezone: str | None) -> Words:
+        words = self._words(language)
         zone = self._zones(timezone) if timezone else None
         return evolve(words, zone=zone) if zone else words
 
@@ -110,7 +115,7 @@ class JinjaRenderer:
 
     def _content(self, folder: str, channel: Channel, context: Mapping[str, Any], sid: str | None) -> Content:
         if channel == EMAIL:
-            subject, body, html = (self._text(f"{folder}/{file}", context) for file in FILES[EMAIL])
+            subject, body, html = [self._text(f"{folder}/{file}", context) for file in FILES[EMAIL]]
             return Content(subject=subject, text=body, html=html)
         if channel == WHATSAPP:
             return self._whatsapp(f"{folder}/whatsapp.txt", context, sid)

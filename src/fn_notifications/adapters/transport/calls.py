@@ -16,6 +16,8 @@ async def call_each(payloads: Sequence[T], call: Callable[[T], Awaitable[R]]) ->
 
     Cancelling it cancels every call. Should `call` itself break, the others still end before that is raised.
     """
+    if len(payloads) == 1:
+        return [await call(payloads[0])]
     answers = await asyncio.gather(*[call(payload) for payload in payloads], return_exceptions=True)
     returned = []
     for answer in answers:

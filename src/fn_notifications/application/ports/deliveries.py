@@ -60,7 +60,8 @@ class Waiting:
 class Answer:
     """What a call came to, to be written down under the lease it was made under."""
 
-    lease: Lease
+    begun: Begun
+    """As it was when the call went out: whoever keeps it need not read again what nobody changed since."""
     record: Record
     opt_out: OptOut | None = field(default=None, repr=False)
     """The provider said this person opted out: stored in the same transaction (see `People.suppress`)."""

@@ -73,9 +73,11 @@ class Proposal:
     limit: int | None = None
     """How many of its type this person may get within an hour; what is beyond is held. None: any number."""
 
-    @property
-    def silent(self) -> bool:
-        """Whether it says nothing on any channel: then it takes no key, and nobody has had enough of it."""
+    silent: bool = field(init=False)
+    """Whether it says nothing on any channel: then it takes no key, and nobody has had enough of it."""
+
+    @silent.default
+    def _says_nothing(self) -> bool:
         return all(delivery.status in RELEASING for delivery in self.notification.deliveries)
 
 

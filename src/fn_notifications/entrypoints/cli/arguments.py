@@ -2,12 +2,17 @@
 
 import unicodedata
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from fn_notifications.application.redaction import Redaction
+from fn_notifications.domain.address import Channel
+from fn_notifications.domain.catalogue import CHANNELS
 from fn_notifications.domain.commands import NOTE_LENGTH
-from fn_notifications.entrypoints.settings.kinds import duration
+from fn_notifications.entrypoints.settings.kinds import Kind, duration
+
+T = TypeVar("T")
 
 _LONGEST_PIN: Final = 30 * 86_400
 _LONGEST_NAME: Final = 60
@@ -106,4 +111,30 @@ def _whole(text: str, most: int, what: str) -> int:
         read = 0
     if not 1 <= read <= most:
         raise ArgumentTypeError(f"expected {what} from 1 to {most}, not {text[:40]!r}")
+    return read
+
+
+def told(kind: Kind[T]) -> Callable[[str], T]:
+    """A value as a setting of this kind is read."""
+
+    def read(text: str) -> T:
+        try:
+            return kind.read(text)
+        except (ValueError, OverflowError):
+            raise ArgumentTypeError(f"expected {kind.expected}, not {text[:40]!r}") from None
+
+    return read
+
+
+def by_channel(kind: Kind[float], example: str) -> Callable[[str], Mapping[Channel, float]]:
+    """A number for each channel that is named."""
+
+    def read(text: str) -> Mapping[Channel, float]:
+        pairs = [part.partition("=") for part in text.split(",")]
+        numbers = {Channel(name.strip()): number.strip() for name, _, number in pairs}
+        if len(numbers) != len(pairs) or not numbers.keys() <= CHANNELS.keys():
+            expected = f"each of {', '.join(CHANNELS)} at most once"
+            raise ArgumentTypeError(f"expected channel=number pairs such as {example}, {expected}, not {text[:40]!r}")
+        return {channel: told(kind)(number) for channel, number in numbers.items()}
+
     return read

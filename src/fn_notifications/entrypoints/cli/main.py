@@ -22,6 +22,7 @@ from fn_notifications.entrypoints.cli.arguments import (
     span,
     user_id,
 )
+from fn_notifications.entrypoints.cli.capacity_arguments import add_capacity
 from fn_notifications.entrypoints.cli.complaint import complain
 from fn_notifications.entrypoints.registry import resolve
 
@@ -117,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say whether the configuration can work, without starting")
     check.add_argument("--offline", action="store_true", help="the configuration alone, reaching nothing")
     check.add_argument("--embedded", action="store_true", help="as `serve --embedded` would see it")
+
+    add_capacity(commands)
 
     commands.add_parser("migrate", help="bring the database's schema up to date")
 

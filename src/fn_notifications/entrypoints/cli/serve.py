@@ -1,6 +1,7 @@
 """`serve`: the service on what is configured, in one process or several."""
 
 import argparse
+import gc
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -67,5 +68,19 @@ async def _serve(settings: Settings) -> int:
         service = await stack.enter_async_context(bootstrap(settings, telemetry, mailbox=mailbox))
         roles = ", ".join(sorted(settings.roles))
         port = settings.http.port if Role.HTTP in settings.roles else None
-        await service.run(lambda: telemetry.log("info", "service.started", port=port, roles=roles))
+
+        def started() -> None:
+            _set_aside()
+            telemetry.log("info", "service.started", port=port, roles=roles)
+
+        await service.run(started)
     return 0
+
+
+def _set_aside() -> None:
+    """Let the garbage collector pass over what is there by now, which stays: to look through it again and again took
+    a tenth of the CPU time, in pauses of 60 ms.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)

@@ -54,6 +54,7 @@ def assemble(
             name=read[of.FROM_NAME],
             reply_to=read[of.REPLY_TO_EMAIL],
         ),
+        http_client=read[of.HTTP_CLIENT],
         sendgrid=model.SendGrid(
             api_key=read[of.SENDGRID_API_KEY],
             webhook_key=read[of.SENDGRID_WEBHOOK_PUBLIC_KEY],

@@ -231,6 +231,8 @@ class Settings:
     circuit: Circuit
     """For a channel no variable names."""
     mail: Mail
+    http_client: str
+    """The module of `adapters/transport` that providers are called by."""
     sendgrid: SendGrid
     twilio: Twilio
     allowlist: Allowlist | None

@@ -7,6 +7,7 @@ its text, its HTML (within one `<p>`) and its SMS show the title as it is, and t
 import traceback
 from collections.abc import Mapping
 from typing import Final
+from unicodedata import category
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,9 @@ from fn_notifications.domain.address import EMAIL, SMS, Channel
 from fn_notifications.testing.properties import over_subjects
 
 _texts: Final = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=80).filter(
-    lambda text: text == " ".join(text.split())
+    lambda text: text == " ".join(text.split()) and any(category(one) != "Cf" for one in text)
 )
+"""Something to see: of marks without width alone, a text message keeps nothing."""
 _hostile: Final = st.text("<>&\"'ab{}%$.=-", max_size=20).map(lambda text: f"a{text}b")
 _CANARY: Final = "canary-7f3a"
 

@@ -224,7 +224,7 @@ def answer(one: Begun, kind: OutcomeKind, *, scope: Scope = Scope.RECIPIENT, opt
     record = Record(
         no=len(one.delivery.attempts), outcome=outcome, retry=RetryPolicy(), chance=0.5, grace=GRACE, digest="d1"
     )
-    return Answer(lease=one.lease, record=record, opt_out=opt_out)
+    return Answer(begun=one, record=record, opt_out=opt_out)
 
 
 def receipt(one: Begun, kind: ReceiptKind, key: str, **more: Any) -> Receipt:

@@ -183,7 +183,7 @@ class Watch:
                 self.wrong(f"outlived: {key.event_key} is {status}, {after} after its time to live")
 
     def _finished(self, answer: Answer) -> None:
-        attempt = self.state.deliveries[answer.lease.key].attempt(answer.record.no)
+        attempt = self.state.deliveries[answer.begun.lease.key].attempt(answer.record.no)
         self.open_calls.pop(attempt.id, None)
         if answer.record.outcome.kind is OutcomeKind.IN_DOUBT and attempt.id not in self.ambiguous:
             self.wrong(f"in doubt: attempt {attempt.id} ({answer.record.outcome.code}), whose call was not ambiguous")

@@ -12,6 +12,7 @@ from fn_notifications.entrypoints.settings.kinds import (
     matching,
     milliseconds,
     number,
+    one_of,
     secret,
     text,
     token,
@@ -213,4 +214,11 @@ TWILIO_BASE_URL: Final = setting(
     Section.SENDERS,
     "Where Twilio is; a simulator on this machine counts as no real provider.",
     outside=True,
+)
+HTTP_CLIENT: Final = setting(
+    "HTTP_CLIENT",
+    one_of({name: name for name in ("aiohttp", "pyreqwest")}),
+    "aiohttp",
+    Section.SENDERS,
+    "What providers are called with. pyreqwest costs a fraction of the CPU and needs the extra of its name.",
 )

@@ -147,8 +147,8 @@ class LooksOnlyWhenItClaims(Planted):
 class DropsLateAnswers(Planted):
     async def finish(self, answers):
         now, due = self.sound.state.clock(), self.sound.state.due
-        timely = [one for one in answers if one.begun.lease.key in due and (due[one.begun.lease.key].lease_until or now) > now]
-        await self.sound.finish(timely)
+        held = {key for key, place in due.items() if (place.lease_until or now) > now}
+        await self.sound.finish([one for one in answers if one.begun.lease.key in held])
         return [self.sound.state.deliveries[one.begun.lease.key] for one in answers]
 
 

@@ -34,7 +34,7 @@ class Pace:
     idle: float = 0.1
     linger: float = 0.003
     """How long answers wait for company before they are written."""
-    gather: float = 0.01
+    gather: float = 0.005
     """How long freed slots wait for company before more work is claimed."""
     batch: int = 200
     back_off: float = 1.0

@@ -57,6 +57,8 @@ class Switchboard:
     clock: Callable[[], datetime]
     total_slots: int = 1000
     """Over all lanes. Where the routes have more together, each gets its share of this."""
+    wave: int = 100
+    """Calls of one lane that are begun together, at most: while they are on the wire the next are begun."""
     stall: float = 5.0
     """Seconds. A route whose every slot has been waiting for so long is passed over: it hangs."""
     _seen: Seen | None = field(default=None, init=False)
@@ -85,7 +87,7 @@ class Switchboard:
         wanted: dict[Channel, int] = {}
         left = self.total_slots - sum(map(len, self._calls.values()))
         for channel, lane in self.lanes.items():
-            calls, messages = self._room_of_lane(lane, now, left)
+            calls, messages = self._room_of_lane(lane, now, min(left, self.wave))
             if messages > 0:
                 wanted[channel] = messages
                 left -= calls

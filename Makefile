@@ -67,7 +67,7 @@ bench-long: setup ## a million deliveries by one process: does its memory grow
 
 bench-peers: setup ## against other queues, in an environment of their own (Celery needs redis-server)
 	$(PYTHON) -m venv build/peers
-	build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/peers/requirements.txt
 	$(BIN)/python -m benchmarks --only dispatch,celery,procrastinate,pgqueuer --out build/bench-peers.json
 
 docs: setup ## build the documentation into build/docs
@@ -79,6 +79,8 @@ kafka: ## fetch a real Apache Kafka into .cache/kafka (Java 17 and Maven)
 lock: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-emit-index-url --no-annotate --upgrade -o requirements/dev.txt
+	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --no-annotate --upgrade -o benchmarks/peers/requirements.txt
 
 clean: ## remove everything that was built or fetched
 	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -42,7 +42,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "bare_dispatch": Measure(run=dispatch.bare, count=6_000),
     "dispatch_50ms": Measure(run=partial(dispatch.dispatch, delay_ms=50), count=3_000),
     "bare_dispatch_50ms": Measure(run=partial(dispatch.bare, delay_ms=50), count=6_000),
-    "email_batch": Measure(run=dispatch.email_batch, count=3_000),
+    "email_batch": Measure(run=dispatch.email_batch, count=20_000),
     "pipeline": Measure(run=pipeline.pipeline, count=3_000),
     "bare_pipeline": Measure(run=pipeline.bare, count=6_000),
     "intake": Measure(run=pipeline.intake, count=5_000),

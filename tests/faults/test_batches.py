@@ -47,6 +47,7 @@ async def engine(simulator: Simulator, batch: int) -> AsyncIterator[MemoryEngine
             clock=lambda: datetime(2026, 6, 1, 12, tzinfo=UTC),
             chance=lambda: 0.5,
         )
+        engine.dispatch.switchboard.wave = batch
         route = "sendgrid/email"
         routes = {route: SendGridSender(settings, transport)}
         engine.dispatch.switchboard.lanes = {

@@ -90,6 +90,20 @@ async def test_where_all_slots_are_too_few_each_route_has_its_share(engine, boar
     assert await board.wanted() == {EMAIL: 1}
 
 
+async def test_a_wave_leaves_slots_for_the_next(engine, board):
+    """While its calls are on the wire, the next can be begun; one lane's wave takes nothing from another's."""
+    waiting = Waiting()
+    lanes(board, 5, **{EMAIL: {"a/email": waiting}, SMS: {"c/sms": Waiting()}})
+    board.wave = 3
+    await planned(engine, 9)
+    assert await board.wanted() == {EMAIL: 3, SMS: 3}
+    one = asyncio.create_task(engine.dispatch.once())
+    await eventually(lambda: waiting.calls == 3)
+    assert await board.wanted() == {EMAIL: 2, SMS: 3}
+    waiting.open.set()
+    await one
+
+
 async def test_the_pinned_route_is_taken_first(engine, board, clock):
     first, second = Provider(), Provider()
     lanes(board, **{EMAIL: {"a/email": first, "b/email": second}})

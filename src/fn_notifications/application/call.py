@@ -181,6 +181,6 @@ def digest_of(content: Content) -> str:
     hashed = hashlib.sha256()
     parts = (content.subject, content.text, content.html, content.template_id, *content.template_variables.values())
     for part in parts:
-        raw = (part or "").encode()
+        raw = (part or "").encode("utf-8", "surrogatepass")
         hashed.update(len(raw).to_bytes(8, "big") + raw)
     return hashed.hexdigest()

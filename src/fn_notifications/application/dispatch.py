@@ -16,7 +16,7 @@ from math import inf
 from attrs import define, field, frozen
 
 from fn_notifications.application.call import Caller
-from fn_notifications.application.errors import PortError
+from fn_notifications.application.errors import PortError, Refused
 from fn_notifications.application.ports.deliveries import Answer, Begun, Deliveries
 from fn_notifications.application.ports.telemetry import Telemetry
 from fn_notifications.application.stopping import told_to_stop
@@ -86,7 +86,7 @@ class Dispatch:
         if self._calls:
             await asyncio.wait(self._calls)
         while self._answers:
-            await self._write()
+            await self._write(self.pace.batch)
         await self.switchboard.tell()
         return begun
 
@@ -166,17 +166,26 @@ class Dispatch:
             await self._write_out()
 
     async def _write_out(self) -> None:
-        """Write what there is, however often it takes."""
+        """Write what there is, however often it takes. An answer that the store cannot take keeps no other from being
+        written: it is left, and its attempt is in doubt once the lease is over.
+        """
+        most = self.pace.batch
         while self._answers:
             try:
-                await self._write()
+                await self._write(most)
+            except Refused:
+                most = min(most, len(self._answers)) // 2
+                if not most:
+                    refused, most = self._answers.pop(0), self.pace.batch
+                    delivery = refused.begun.delivery.key.event_key
+                    self.telemetry.log("error", "dispatch.answer_refused", delivery=delivery)
             except PortError as error:
                 self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
                 await asyncio.sleep(self.pace.back_off)
 
-    async def _write(self) -> None:
+    async def _write(self, most: int) -> None:
         """Write a batch of answers. They are dropped only once they are stored."""
-        batch = self._answers[: self.pace.batch]
+        batch = self._answers[:most]
         states = await self.deliveries.finish(batch)
         del self._answers[: len(batch)]
         types = {answer.begun.delivery.key: answer.begun.notification.type for answer in batch}

@@ -59,6 +59,8 @@ class Switchboard:
     """Over all lanes. Where the routes have more together, each gets its share of this."""
     wave: int = 100
     """Calls of one lane that are begun together, at most: while they are on the wire the next are begun."""
+    most: int = 2000
+    """Messages of one lane that are begun together, at most: it is one transaction."""
     stall: float = 5.0
     """Seconds. A route whose every slot has been waiting for so long is passed over: it hangs."""
     _seen: Seen | None = field(default=None, init=False)
@@ -89,7 +91,7 @@ class Switchboard:
         for channel, lane in self.lanes.items():
             calls, messages = self._room_of_lane(lane, now, min(left, self.wave))
             if messages > 0:
-                wanted[channel] = messages
+                wanted[channel] = min(messages, self.most)
                 left -= calls
         return wanted
 

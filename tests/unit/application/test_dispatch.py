@@ -7,8 +7,9 @@ from attrs import evolve
 
 from fn_notifications import EMAIL, Outcome, OutcomeKind, Scope, Status
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
-from fn_notifications.application.call import Lane
-from fn_notifications.application.errors import Unavailable
+from fn_notifications.application.call import Lane, digest_of
+from fn_notifications.application.errors import Refused, Unavailable
+from fn_notifications.application.ports.sending import Content
 from fn_notifications.domain.stops import Passage
 from fn_notifications.testing.waiting import eventually
 
@@ -73,6 +74,33 @@ async def test_it_sends_what_is_due_and_what_comes_later(engine, running):
     await engine.notifications.send("ana", "invoice", {"order": 9}, id_="later")
     engine.dispatch.wake()
     await eventually(lambda: statuses(engine) == [Status.SENT] * 4)
+
+
+class Picky:
+    """A store that takes the answer about every delivery but one."""
+
+    def __init__(self, sound, refused):
+        self.sound = sound
+        self.refused = refused
+
+    def __getattr__(self, name):
+        return getattr(self.sound, name)
+
+    async def finish(self, answers):
+        if any(answer.begun.notification.variables["order"] == self.refused for answer in answers):
+            raise Refused("it cannot be stored")
+        return await self.sound.finish(answers)
+
+
+@pytest.mark.parametrize("refused", [0, 3, 6])
+async def test_an_answer_that_cannot_be_stored_keeps_no_other_from_it(engine, running, refused):
+    await planned(engine, 7)
+    telemetry = engine.dispatch.telemetry = MemoryTelemetry()
+    engine.dispatch.deliveries = Picky(engine.dispatch.deliveries, refused)
+    running(engine)
+    await eventually(lambda: statuses(engine).count(Status.SENT) == 6)
+    assert statuses(engine).count(Status.SENDING) == 1, "its lease is not over yet"
+    await eventually(lambda: "dispatch.answer_refused" in {line.event for line in telemetry.lines})
 
 
 async def test_no_more_calls_are_on_the_wire_than_the_lane_has_slots(engine_with, running):
@@ -265,3 +293,8 @@ async def test_a_bug_in_writing_answers_ends_the_dispatcher(engine_with, running
     await eventually(task.done)
     assert isinstance(task.exception(), ExceptionGroup)
     assert task.exception().subgroup(ZeroDivisionError)
+
+
+def test_half_a_surrogate_pair_has_a_digest_too():
+    """A text of a caller's own may hold one, and the call has been made by then."""
+    assert digest_of(Content(text="\ud800")) != digest_of(Content(text="?"))

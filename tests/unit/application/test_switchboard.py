@@ -100,6 +100,8 @@ async def test_a_wave_leaves_slots_for_the_next(engine, board):
     one = asyncio.create_task(engine.dispatch.once())
     await eventually(lambda: waiting.calls == 3)
     assert await board.wanted() == {EMAIL: 2, SMS: 3}
+    board.most = 1
+    assert await board.wanted() == {EMAIL: 1, SMS: 1}, "so many messages, however many share a call"
     waiting.open.set()
     await one
 

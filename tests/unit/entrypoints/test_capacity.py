@@ -204,13 +204,18 @@ def test_what_is_said_of_a_channel_that_is_not_used_is_refused(told, flag):
         evolve(DEMAND, **{told: {WHATSAPP: 100}})
 
 
+def demanded(day: float | None, **told) -> Demand:
+    """`day`: as a part of the most it can be."""
+    return Demand(daily=None if day is None else int(told["rate"] * 86_400 * day), **told)
+
+
 demands = st.builds(
-    Demand,
+    demanded,
     rate=st.floats(0.001, 999_999),
     channels=st.dictionaries(st.sampled_from([EMAIL, SMS, WHATSAPP]), st.floats(0.0001, 100), min_size=1),
     batch=st.integers(1, 1000),
     reports=st.floats(0, 100),
-    daily=st.none() | st.integers(1, 10**12),
+    day=st.none() | st.floats(0, 1),
     retention=st.integers(1, 36_500),
     cores=st.integers(1, 256),
     utilisation=st.floats(0.05, 1),

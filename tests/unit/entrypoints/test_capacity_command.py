@@ -53,7 +53,7 @@ def test_the_table(tmp_path, capsys):
     assert (
         said(capsys, *times, "--cores", "2", "--figures", str(file))
         == f"""\
-1,000 events/s at the peak, nothing busier than 50%
+1,000 events/s at the peak, no core and no slot busier than 50%
 CPU and bytes as measured: {file}
 
 work         each second  service ms  PostgreSQL ms
@@ -111,7 +111,7 @@ def test_json_says_the_same_for_programs(tmp_path, capsys):
     assert document.keys() == {
         "measured", "demand", "work", "service_cores", "postgres_cores", "processes", "machines", "memory_mb",
         "postgres_cpus", "connections", "partitions", "lanes", "settings", "disk_per_day", "disk_kept",
-        "wal_per_second", "bounds", "drain_seconds",
+        "wal_per_second", "bounds", "relay_share", "drain_seconds",
     }  # fmt: skip
     assert document["measured"] == str(tmp_path / "bench.json")
     assert document["demand"]["channels"] == {"email": 0.9, "sms": 0.2}
@@ -126,7 +126,7 @@ def test_json_says_the_same_for_programs(tmp_path, capsys):
     [
         (("--rate", "0"), "argument --rate: expected a number from 0.001 to 999999, not '0'"),
         (("--rate", "many"), "argument --rate: expected a number from 0.001 to 999999, not 'many'"),
-        (("--channels", "email"), "argument --channels: expected a number from 0.0001 to 100, not ''"),
+        (("--channels", "email"), "argument --channels: expected channel=number pairs such as email="),
         (("--channels", "email=0"), "argument --channels: expected a number from 0.0001 to 100, not '0'"),
         (("--channels", "pager=1"), "such as email=0.8,sms=0.2, each of email, sms, whatsapp at most once, not 'pager"),
         (("--channels", "sms=1,sms=2"), "at most once, not 'sms=1,sms=2'"),
@@ -226,3 +226,21 @@ sys.exit(code)
 
     vendors = {"aiohttp", "confluent_kafka", "cryptography", "jinja2", "opentelemetry", "psycopg", "redis", "structlog"}
     assert vendors.isdisjoint(re.findall(r"\w+", run.stderr))
+
+
+def test_what_the_relay_cannot_carry_is_said(tmp_path, capsys):
+    """It is one core for all machines: 0.05 ms for each of 20,000 results."""
+    out = said(capsys, "--rate", "10000", "--channels", "email=1", "--figures", str(bench(tmp_path)))
+    assert "too much    relay: one core publishes the results of all, and 100% of it would be busy\n" in out
+
+
+def test_a_day_that_cannot_be_is_refused(capsys):
+    assert main([*ASKED, "--daily", "86400001"]) == 2
+    assert "--daily is more than --rate makes in a day, 86,400,000" in capsys.readouterr().err
+
+
+def test_figures_too_deep_to_be_any_are_refused(tmp_path, capsys):
+    file = tmp_path / "deep.json"
+    file.write_text("[" * 100_000)
+    assert main([*ASKED, "--figures", str(file)]) == 2
+    assert "no JSON" in capsys.readouterr().err

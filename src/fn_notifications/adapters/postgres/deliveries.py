@@ -108,7 +108,7 @@ class PostgresDeliveries:
         return await self.database.run(work, repeatable=False, often=True) if leases else []
 
     async def finish(self, answers: Sequence[Answer]) -> Sequence[Delivery]:
-        """See the port. An answer about a delivery or an attempt that is not there (any more) changes nothing."""
+        """See the port. Of an answer about a delivery that is not there (any more) only its opt-out is kept."""
 
         async def work(connection: Connection) -> Sequence[Delivery]:
             return await self._finish(connection, answers)

@@ -115,7 +115,7 @@ class Impatient(psycopg.AsyncConnection[Any]):
     @property
     def stale(self) -> bool:
         """Whether something happened since this one was opened that says nothing good of it."""
-        return self.opened < self.trust.since
+        return self.opened <= self.trust.since
 
     def distrust_all(self) -> None:
         """Let the pool drop every connection there is."""

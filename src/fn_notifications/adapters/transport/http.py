@@ -1,7 +1,7 @@
 """The way out for every provider spoken to over HTTP: what it promises, whichever client keeps it.
 
 It pools kept-alive connections and knows whether a request can have been acted on. It follows no redirect, keeps no
-cookie, never repeats a request, and uses no proxy of the environment.
+cookie, never posts anything twice, and uses no proxy of the environment.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ _DAY: Final = 86_400
 
 @frozen(kw_only=True)
 class Demand:
-    """At the busiest. Raises InvalidValue for a channel that is told about and not used."""
+    """At the busiest. Raises InvalidValue for a channel that is told about and not used, and an impossible day."""
 
     rate: float
     """Events a second."""
@@ -44,6 +44,11 @@ class Demand:
         for flag, told in (("--call-ms", self.call_ms), ("--limits", self.limits)):
             if unused := sorted(told.keys() - self.channels.keys()):
                 raise InvalidValue(f"{flag} names {', '.join(unused)}: name it in --channels too, or leave it out here")
+
+        if self.daily is not None and self.daily > self.rate * _DAY:
+            raise InvalidValue(
+                f"--daily is more than --rate makes in a day, {self.rate * _DAY:,.0f}: it must be the peak"
+            )
 
     def deliveries(self, channel: Channel) -> float:
         """A second."""

@@ -80,7 +80,7 @@ def figures_in(file: Path) -> Figures:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise Misconfigured(f"{file}: {error.strerror}; `make bench` writes build/bench.json") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Misconfigured(f"{file}: no JSON; `make bench` writes build/bench.json") from None
     return figures_of(document, str(file))
 

@@ -77,5 +77,7 @@ class Plan:
     """Bytes, at the busiest."""
     bounds: tuple[Bound, ...]
     """Of these sizes wholly used, the lowest first."""
+    relay_share: float
+    """Of the one core that publishes results for all machines: how much the busiest takes. Above one, they lag."""
     drain_seconds: float | None
     """Until the backlog is gone while the busiest lasts; None when it never is."""

@@ -55,6 +55,7 @@ def plan_for(demand: Demand, figures: Figures) -> Plan:
         disk_kept=kept * demand.busy_seconds * demand.retention,
         wal_per_second=logged,
         bounds=bounds,
+        relay_share=_relay(work),
         drain_seconds=_drain(demand, bounds),
     )
 

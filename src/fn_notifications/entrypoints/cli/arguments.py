@@ -132,7 +132,7 @@ def by_channel(kind: Kind[float], example: str) -> Callable[[str], Mapping[Chann
     def read(text: str) -> Mapping[Channel, float]:
         pairs = [part.partition("=") for part in text.split(",")]
         numbers = {Channel(name.strip()): number.strip() for name, _, number in pairs}
-        if len(numbers) != len(pairs) or not numbers.keys() <= CHANNELS.keys():
+        if not all(sign for _, sign, _ in pairs) or len(numbers) != len(pairs) or not numbers.keys() <= CHANNELS.keys():
             expected = f"each of {', '.join(CHANNELS)} at most once"
             raise ArgumentTypeError(f"expected channel=number pairs such as {example}, {expected}, not {text[:40]!r}")
         return {channel: told(kind)(number) for channel, number in numbers.items()}

@@ -9,7 +9,7 @@ from attrs import asdict
 
 from fn_notifications.entrypoints.capacity.demand import Demand
 from fn_notifications.entrypoints.capacity.figures import Figures, figures_in, shipped
-from fn_notifications.entrypoints.capacity.plan import Lane, Plan
+from fn_notifications.entrypoints.capacity.plan import Plan
 from fn_notifications.entrypoints.capacity.sizing import batch, plan_for, retention
 
 _WIDTH: Final = 12
@@ -50,7 +50,7 @@ def _document(demand: Demand, figures: Figures, plan: Plan) -> dict[str, Any]:
 
 
 def _text(demand: Demand, figures: Figures, plan: Plan) -> Iterator[str]:
-    yield f"{demand.rate:,.10g} events/s at the peak, nothing busier than {demand.utilisation:.0%}"
+    yield f"{demand.rate:,.10g} events/s at the peak, no core and no slot busier than {demand.utilisation:.0%}"
     yield f"CPU and bytes as measured: {figures.measured}"
     yield ""
     yield f"{'work':<{_WIDTH}}{'each second':>12}{'service ms':>12}{'PostgreSQL ms':>15}"
@@ -65,7 +65,7 @@ def _text(demand: Demand, figures: Figures, plan: Plan) -> Iterator[str]:
         yield f"{lane.channel:<{_WIDTH}}{lane.calls:>12,.1f}{lane.on_the_wire:>12,.1f}{slots:>15,}"
     yield ""
     yield from (f"{name:<{_WIDTH}}{text}" for name, text in _needs(demand, plan))
-    yield from (f"{'too much':<{_WIDTH}}{_excess(lane)}" for lane in plan.lanes if lane.excess)
+    yield from (f"{'too much':<{_WIDTH}}{text}" for text in _excesses(demand, plan))
     yield ""
     yield "settings of each machine"
     yield from (f"  {name}={value}" for name, value in plan.settings.items())
@@ -85,8 +85,14 @@ def _needs(demand: Demand, plan: Plan) -> Iterator[tuple[str, str]]:
     yield "backlog", f"{_many(demand.backlog, 'event')}: {_drained(plan)}"
 
 
-def _excess(lane: Lane) -> str:
-    return f"{lane.channel}: the account takes {lane.limit:,.10g} a second, {lane.excess:,.10g} a second more wait"
+def _excesses(demand: Demand, plan: Plan) -> Iterator[str]:
+    """What no number of machines mends."""
+    if plan.relay_share > demand.utilisation:
+        yield f"relay: one core publishes the results of all, and {plan.relay_share:,.0%} of it would be busy"
+    for lane in plan.lanes:
+        if lane.excess:
+            taken = f"the account takes {lane.limit:,.10g} a second"
+            yield f"{lane.channel}: {taken}, {lane.excess:,.10g} a second more wait"
 
 
 def _drained(plan: Plan) -> str:

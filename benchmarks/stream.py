@@ -1,9 +1,10 @@
 """Kafka as the measurements use it: events published, results counted."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 _PATIENCE = 30
 
@@ -24,7 +25,7 @@ class Published:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-counting"})
         partitions = self._consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
         self._partitions = [TopicPartition(topic, number) for number in partitions]
-        self._before = self._ends()
+        self._before = self._first_ends()
 
     def count(self) -> int:
         """Since then."""
@@ -39,6 +40,17 @@ class Published:
     def close(self) -> None:
         """Leave."""
         self._consumer.close()
+
+    def _first_ends(self) -> int:
+        """A partition that was made a moment ago may have no leader yet."""
+        patience = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._ends()
+            except KafkaException:
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.1)
 
     def _ends(self) -> int:
         return sum(self._consumer.get_watermark_offsets(each, timeout=_PATIENCE)[1] for each in self._partitions)

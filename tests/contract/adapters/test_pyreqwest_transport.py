@@ -3,13 +3,9 @@
 import asyncio
 
 import pytest
-
-from fn_notifications.adapters.transport.http import NotSent, Unknown
-
-pytest.importorskip("pyreqwest")
-
 from pyreqwest.exceptions import ConnectError, ConnectTimeoutError, RequestError
 
+from fn_notifications.adapters.transport.http import NotSent, Unknown
 from fn_notifications.adapters.transport.pyreqwest import _reason_not_sent, open_transport
 
 

@@ -200,8 +200,8 @@ class PostgresDeliveries:
         await suppress(connection, self.seals, [answer.opt_out for answer in answers if answer.opt_out])
         if not known:
             return []
-        # What nobody has changed since is as the caller has it: most of all, and not read again.
-        moved = {one.begun.lease.key for one in known if not _as_begun(one.begun, locked[one.begun.lease.key])}
+        # Nearly all of them are as the caller has them, and not read again.
+        moved = {one.begun.lease.key for one in known if _moved(one.begun, locked[one.begun.lease.key])}
         wholes = await aggregates.read(connection, _notifications(moved), opened=False) if moved else {}
         now = max(one.at for one in locked.values())
         changes: dict[DeliveryKey, Changed] = {}
@@ -226,10 +226,10 @@ class PostgresDeliveries:
         return states
 
 
-def _as_begun(begun: Begun, found: Locked) -> bool:
-    """Whether a delivery is what it was when its call went out, and still in the same hands."""
+def _moved(begun: Begun, found: Locked) -> bool:
+    """Whether a delivery has changed, or changed hands, since its call went out."""
     held = found.place is not None and found.place.leased(begun.lease.token)
-    return held and found.version == begun.delivery.version
+    return not held or found.version != begun.delivery.version
 
 
 def _with_late_answer(change: Changed, whole: Whole, record: Record, now: datetime) -> Changed:

@@ -13,7 +13,7 @@ from benchmarks.processes import Program
 from benchmarks.product import environment, serving
 from benchmarks.stock import OPEN, Stock, gone
 
-CALLS = {0: 64, 50: 200}
+CALLS = {0: 128, 50: 200}
 """On the wire at once, by the provider's time in milliseconds."""
 _BARE_OPEN = "SELECT count(*) FROM delivery WHERE status <> 'sent'"
 _TOGETHER = 100
@@ -21,10 +21,10 @@ _WARM = 10
 """The part, one in so many, that goes by before anything is measured: connections, caches, templates."""
 
 
-async def dispatch(stock: Stock, count: int, *, delay_ms: int = 0) -> Figures:
+async def dispatch(stock: Stock, count: int, *, delay_ms: int = 0, processes: int = 1) -> Figures:
     """`begin`, call, outcome and event log, by `serve` with the role `dispatch`."""
     async with stock.stored(count) as url, stock.ground.provider(delay_ms) as provider:
-        found = await dispatched(stock, url, provider, count, calls=CALLS[delay_ms])
+        found = await dispatched(stock, url, provider, count, calls=CALLS[delay_ms] // processes, processes=processes)
         stock.compare(provider)
         return found
 
@@ -41,11 +41,21 @@ async def email_batch(stock: Stock, count: int) -> Mapping[str, Figures]:
 
 
 async def dispatched(
-    stock: Stock, url: str, provider: Provider, count: int, *, calls: int = CALLS[0], batch: int = 1, all_: bool = True
+    stock: Stock,
+    url: str,
+    provider: Provider,
+    count: int,
+    *,
+    calls: int = CALLS[0],
+    batch: int = 1,
+    processes: int = 1,
+    all_: bool = True,
 ) -> Figures:
     """The same on any database, for the first so many of its deliveries. `all_`: there are no others."""
     ground = stock.ground
-    told = environment(ground.directory, database=url, provider=provider.url, calls=calls, batch=batch)
+    told = environment(
+        ground.directory, database=url, provider=provider.url, calls=calls, batch=batch, PROCESSES=str(processes)
+    )
     async with serving(ground, "dispatch", told) as service:
         return await watch(ground, service, provider, count, url, OPEN if all_ else None)
 

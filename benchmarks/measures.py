@@ -40,6 +40,7 @@ async def _domain(_: Stock, count: int) -> Figures:
 MEASURES: Final[Mapping[str, Measure]] = {
     "dispatch": Measure(run=dispatch.dispatch, count=3_000),
     "bare_dispatch": Measure(run=dispatch.bare, count=6_000),
+    "dispatch_two": Measure(run=partial(dispatch.dispatch, processes=2), count=6_000),
     "dispatch_50ms": Measure(run=partial(dispatch.dispatch, delay_ms=50), count=3_000),
     "bare_dispatch_50ms": Measure(run=partial(dispatch.bare, delay_ms=50), count=6_000),
     "email_batch": Measure(run=dispatch.email_batch, count=20_000),

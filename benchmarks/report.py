@@ -14,6 +14,7 @@ Rounds = Mapping[str, Sequence[Figures]]
 
 RATIOS: Mapping[str, tuple[str, str]] = {
     "dispatch_vs_bare": ("dispatch", "bare_dispatch"),
+    "two_processes_vs_one": ("dispatch_two", "dispatch"),
     "dispatch_vs_bare_50ms": ("dispatch_50ms", "bare_dispatch_50ms"),
     "pipeline_vs_bare": ("pipeline", "bare_pipeline"),
     "email_batch_vs_dispatch": ("email_batch", "email_alone"),

@@ -36,6 +36,7 @@ _BLOCK: Final = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.D
 
 _RATIOS: Final = {
     "dispatch_vs_bare": "`dispatch_vs_bare`: stored deliveries to committed outcomes, against the same by hand",
+    "two_processes_vs_one": "`two_processes_vs_one`: `dispatch` by two processes, on the same two cores",
     "dispatch_vs_bare_50ms": "`dispatch_vs_bare_50ms`: with a provider that takes 50 ms, 200 calls on the wire",
     "pipeline_vs_bare": "`pipeline_vs_bare`: events in Kafka to published results, against the same by hand",
     "email_batch_vs_dispatch": "`email_batch_vs_dispatch`: a hundred emails in each call against one",
@@ -49,6 +50,7 @@ _RATIOS: Final = {
 _RATES: Final = {
     "dispatch": "`dispatch`",
     "bare_dispatch": "`bare_dispatch`",
+    "dispatch_two": "`dispatch` by two processes",
     "pipeline": "`pipeline`",
     "bare_pipeline": "`bare_pipeline`",
     "email_batch": "`email_batch`: a hundred in each call",

@@ -141,7 +141,7 @@ MUTANTS = (
         make=Make(deliveries=lambda store: NeverExpires(store.state)),
         found_by=("outlived",),
         within=20,
-        rates={Fault.HOLD: 10},
+        rates={Fault.HOLD: 80},
     ),
     Mutant(
         name="relay without shard order",
@@ -150,4 +150,4 @@ MUTANTS = (
         within=20,
     ),
 )
-"""Found first at the seeds 0, 4, 0, 0, 5, 3 and 0 when this was written."""
+"""Found first at the seeds 12, 0, 0, 0, 3, 0 and 1 when this was written."""

@@ -108,8 +108,8 @@ def test_fault_09_a_provider_that_hangs():
 def test_fault_13_in_bad_company():
     """A call that is refused for one message's sake, named or not, repeats no other and loses none."""
     rates = {F.REFUSED: 0.2, F.UNSENT: 0.2, F.ROUTE_DOWN: 8, F.HOLD: 6, F.ANSWER_LOST: 0.1, F.KILL: 0.02}
-    runs = [simulate(seed, rates=rates) for seed in range(8)]
-    assert [one.verdict.violations for one in runs] == [()] * 8
+    runs = [simulate(seed, rates=rates) for seed in range(12)]
+    assert [one.verdict.violations for one in runs] == [()] * 12
     trace = "".join(one.trace for one in runs)
     assert "another_refused" in trace
     assert "refused_together" in trace

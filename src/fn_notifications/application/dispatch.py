@@ -8,14 +8,15 @@ is room for, the switchboard says.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from math import inf
+from typing import Any
 
 from attrs import define, field, frozen
 
-from fn_notifications.application.call import Caller
+from fn_notifications.application.call import Called, Caller
 from fn_notifications.application.errors import PortError, Refused
 from fn_notifications.application.ports.deliveries import Answer, Begun, Deliveries
 from fn_notifications.application.ports.telemetry import Telemetry
@@ -32,10 +33,12 @@ class Pace:
     lease: timedelta = timedelta(seconds=120)
     """Longer than any call's deadline, or a slow call would be taken for a dead worker."""
     idle: float = 0.1
-    linger: float = 0.003
+    linger: float = 0.005
     """How long answers wait for company before they are written."""
     gather: float = 0.005
     """How long freed slots wait for company before more work is claimed."""
+    together: int = 4
+    """How many messages go out in one turn of the loop, so that a wave does not hold up what else is in hand."""
     batch: int = 200
     back_off: float = 1.0
     """After the store could not be reached."""
@@ -55,8 +58,8 @@ class Dispatch:
     telemetry: Telemetry
     worker: str
     pace: Pace = Pace()
-    _waves: set[asyncio.Task[int]] = field(factory=set, init=False)
-    """What is being claimed and begun: one at most."""
+    _waves: set[asyncio.Task[Any]] = field(factory=set, init=False)
+    """What is being claimed and begun, one wave at most, and begun waves whose calls have not all started."""
     _calls: set[asyncio.Task[None]] = field(factory=set, init=False)
     _answers: list[Answer] = field(factory=list, init=False)
     _answered: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -83,8 +86,7 @@ class Dispatch:
     async def once(self) -> int:
         """Send what is due now and wait for the answers to be written. Returns how many messages were begun."""
         begun = await self._begin_wave(await self.switchboard.wanted(fresh=0))
-        if self._calls:
-            await asyncio.wait(self._calls)
+        await self._all_ended()
         while self._answers:
             await self._write(self.pace.batch)
         await self.switchboard.tell()
@@ -92,7 +94,7 @@ class Dispatch:
 
     async def _round(self) -> None:
         self._wake.clear()
-        if self._calls:
+        if self.switchboard.crowded:
             # A slot rarely falls free alone: one wave for several costs the store no more than for one.
             await asyncio.sleep(self.pace.gather)
         try:
@@ -113,11 +115,14 @@ class Dispatch:
         if not wanted:
             return 0
         wave = asyncio.create_task(self._take(wanted), name="dispatch-wave")
-        self._waves.add(wave)
-        wave.add_done_callback(self._wave_ended)
+        self._under_way(wave)
         # Stopped half-way, it goes on: what is leased is given back and what is begun goes out. Dropped, the one would
         # wait for its lease to die, and the other be in doubt without ever having been called.
         return await asyncio.shield(wave)
+
+    def _under_way(self, wave: asyncio.Task[Any]) -> None:
+        self._waves.add(wave)
+        wave.add_done_callback(self._wave_ended)
 
     async def _take(self, wanted: Mapping[Channel, int]) -> int:
         until = _time() + self.pace.lease.total_seconds()
@@ -128,21 +133,33 @@ class Dispatch:
         if not leases:
             return 0
         begun = await self.deliveries.begin(leases, self.switchboard.gate())
-        if _time() >= self._leave_by:
-            until = -inf  # there is no time left for any call: what was begun is said to be unsent
-        for batch in self.switchboard.calls(begun):
-            self._start(batch, until)
+        calls = self.switchboard.calls(begun)
+        for batch in calls:
+            self.switchboard.started(batch)
+        self._under_way(asyncio.create_task(self._start_all(calls, until), name="dispatch-starts"))
         return len(begun)
 
-    def _wave_ended(self, wave: asyncio.Task[int]) -> None:
+    async def _start_all(self, calls: Sequence[Sequence[Begun]], until: float) -> None:
+        """A few at a time, while the next wave is begun."""
+        started = 0
+        for batch in calls:
+            if _time() >= self._leave_by:
+                until = -inf  # there is no time left for any call: what was begun is said to be unsent
+            self._start(batch, until)
+            started += len(batch)
+            if started >= self.pace.together:
+                started = 0
+                await asyncio.sleep(0)
+
+    def _wave_ended(self, wave: asyncio.Task[Any]) -> None:
         self._waves.discard(wave)
         # Once it is time to leave nobody waits for the wave any more, and nobody else would say what came of it.
         if self._leave_by < inf and not wave.cancelled() and (error := wave.exception()):
             self.telemetry.log("warning", "dispatch.store_unavailable", error=type(error).__name__)
 
     def _start(self, batch: Sequence[Begun], until: float) -> None:
-        self.switchboard.started(batch)
-        task = asyncio.create_task(self._call(batch, until), name=f"call-{batch[0].delivery.key.event_key}")
+        call = self.caller.call(self.switchboard.lanes[batch[0].delivery.channel], batch, until=until)
+        task = asyncio.create_task(self._call(batch, call), name=f"call-{batch[0].delivery.key.event_key}")
         self._calls.add(task)
         task.add_done_callback(self._ended)
 
@@ -150,8 +167,8 @@ class Dispatch:
         self._calls.discard(task)
         self._wake.set()
 
-    async def _call(self, batch: Sequence[Begun], until: float) -> None:
-        called = await self.caller.call(self.switchboard.lanes[batch[0].delivery.channel], batch, until=until)
+    async def _call(self, batch: Sequence[Begun], call: Awaitable[Sequence[Called]]) -> None:
+        called = await call
         self.switchboard.ended(batch, called)
         self._answers += (one.answer for one in called)
         self._answered.set()
@@ -160,8 +177,6 @@ class Dispatch:
         """Write answers as they come, until there will be no more."""
         while not self._over:
             await self._answered.wait()
-            if len(self._answers) < self.pace.batch:
-                await asyncio.sleep(self.pace.linger)
             self._answered.clear()
             await self._write_out()
 
@@ -171,6 +186,8 @@ class Dispatch:
         """
         most = self.pace.batch
         while self._answers:
+            if len(self._answers) < most:
+                await asyncio.sleep(self.pace.linger)
             try:
                 await self._write(most)
             except Refused:

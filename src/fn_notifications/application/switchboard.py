@@ -57,9 +57,9 @@ class Switchboard:
     clock: Callable[[], datetime]
     total_slots: int = 1000
     """Over all lanes. Where the routes have more together, each gets its share of this."""
-    wave: int = 100
+    wave: int = 64
     """Calls of one lane that are begun together, at most: while they are on the wire the next are begun."""
-    most: int = 2000
+    most: int = 1000
     """Messages of one lane that are begun together, at most: it is one transaction."""
     stall: float = 5.0
     """Seconds. A route whose every slot has been waiting for so long is passed over: it hangs."""
@@ -76,6 +76,15 @@ class Switchboard:
     def board(self) -> Board:
         """As last seen."""
         return self._seen.board if self._seen else Board()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a route that calls are going by has room for less than a wave, or than half of its calls."""
+        return any(
+            self._calls.get(route) and self._room(lane, route) < min(self.wave, self._slots(lane) // 2)
+            for lane in self.lanes.values()
+            for route in lane.routes
+        )
 
     async def wanted(self, *, fresh: float = _FRESH) -> Mapping[Channel, int]:
         """How many deliveries of each lane could go somewhere now; lanes with none are left out.
@@ -276,11 +285,12 @@ class Switchboard:
             return self._wait(delivery.channel, now, now), None
         country = destination(candidate.person.contacts[delivery.channel].address)
         routes = board.ordered(lane.routes, now)
-
-        def usable(route: str) -> bool:
-            return board.passage(route, country, now) is not Passage.SHUT and not self._hangs(lane, route)
-
-        route = next_route(delivery, type_, routes, [route for route in routes if usable(route)])
+        usable = [
+            route
+            for route in routes
+            if board.passage(route, country, now) is not Passage.SHUT and not self._hangs(lane, route)
+        ]
+        route = next_route(delivery, type_, routes, usable)
         if route is None:
             shut = [stop for one in routes if (stop := board.blocking(one, country, now))]
             free = min((stop.free_at(now) for stop in shut), default=now)

@@ -21,8 +21,5 @@ def next_route(
     doubtful = {one.route for one in delivery.attempts if one.evidence is Evidence.IN_DOUBT}
     if doubtful and not type_.duplicates_allowed:
         candidates = [route for route in candidates if route in doubtful]
-    refusals = dict.fromkeys(candidates, 0)
-    for attempt in delivery.attempts:
-        if attempt.evidence is Evidence.UNSENT and not attempt.outvoted and attempt.route in refusals:
-            refusals[attempt.route] += 1
-    return min(candidates, key=lambda route: refusals[route], default=None)
+    refusals = [one.route for one in delivery.attempts if one.evidence is Evidence.UNSENT and not one.outvoted]
+    return min(candidates, key=refusals.count, default=None)

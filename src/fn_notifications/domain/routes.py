@@ -94,7 +94,8 @@ class Board:
         """How the way to a country by a route stands. Without a country: the way to most of them."""
         if self.held_by(route=route):
             return Passage.SHUT
-        return max((stop.passage(now) for stop in self._on(route, country)), default=Passage.OPEN)
+        stops = self._on(route, country)
+        return max(stop.passage(now) for stop in stops) if stops else Passage.OPEN
 
     def blocking(self, route: str, country: str | None, now: datetime) -> Stop | None:
         """What shuts this way for longest."""
@@ -120,6 +121,8 @@ class Board:
 
     def ordered(self, routes: Iterable[str], now: datetime) -> Sequence[str]:
         """Routes as they are to be tried: the pinned, then as configured, the slow last."""
+        if not self.standings:
+            return tuple(routes)
         return sorted(routes, key=lambda route: self.standings.get(route, _UNTOUCHED).place(now))
 
     def held_by(self, *, type_: str | None = None, channel: str | None = None, route: str | None = None) -> Hold | None:

@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 from fn_notifications import EMAIL, SMS, Outcome, OutcomeKind, Status
 from fn_notifications.adapters.memory.telemetry import MemoryTelemetry
 from fn_notifications.application.call import Lane
+from fn_notifications.application.ports.sending import Renderer
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.testing.waiting import eventually
 
@@ -31,6 +32,20 @@ class Noting:
         self.sizes.append(len(messages))
         await self.open.wait()
         return [ACCEPTED] * (len(messages) - self.lost)
+
+
+@define
+class Breaking:
+    """Renders all but the first."""
+
+    renderer: Renderer
+    broken: bool = False
+
+    def render(self, *given, **more):
+        if not self.broken:
+            self.broken = True
+            raise KeyError("no such thing")
+        return self.renderer.render(*given, **more)
 
 
 @pytest.fixture
@@ -143,6 +158,18 @@ async def test_what_cannot_be_made_keeps_no_other_from_going(engine, board, send
     await engine.dispatch.once()
     assert sender.sizes == [3]
     assert statuses(engine) == [Status.SENT, Status.SENT, Status.FAILED, Status.SENT]
+
+
+async def test_a_renderer_that_breaks_keeps_no_other_from_going(engine, board, sender):
+    board()
+    telemetry = heard(engine)
+    caller = engine.dispatch.caller
+    engine.dispatch.caller = evolve(caller, renderer=Breaking(caller.renderer))
+    await planned(engine, 3)
+    await engine.dispatch.once()
+    assert sender.sizes == [2]
+    assert sorted(statuses(engine)) == [Status.FAILED, Status.SENT, Status.SENT]
+    assert [line.event for line in telemetry.lines] == ["renderer.broke_contract"]
 
 
 async def test_a_sender_that_loses_an_outcome_leaves_all_in_doubt(engine, board, sender):

@@ -1,6 +1,7 @@
 """The dispatcher's loop: slots, circuits, outages of the store, and an orderly stop."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 from attrs import evolve
@@ -186,6 +187,54 @@ async def test_calls_that_do_not_end_within_the_grace_are_in_doubt(engine_with, 
     await stop(task)
     (delivery,) = engine.store.state.deliveries.values()
     assert (delivery.status, delivery.attempts[0].code) == (Status.IN_DOUBT, "stopped")
+
+
+async def test_the_next_wave_is_claimed_while_calls_of_one_still_start(engine_with, running):
+    sender = Gated()
+    engine = engine_with(sender)
+    await planned(engine, 8)
+    lanes = {EMAIL: Lane(channel=EMAIL, routes={"gated/email": sender}, slots=8)}
+    engine.dispatch.switchboard = evolve(engine.dispatch.switchboard, lanes=lanes, wave=4)
+    store, started = engine.dispatch.deliveries, []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def claim(self, *args, **kwargs):
+            started.append(sender.calls)
+            return await store.claim(*args, **kwargs)
+
+    engine.dispatch.deliveries = Watched()
+    engine.dispatch.pace = evolve(engine.dispatch.pace, together=1)
+    running(engine)
+    await eventually(lambda: sender.waiting == 8)
+    sender.open.set()
+    first, second = started[:2]
+    assert first == 0
+    assert second < 4
+
+
+async def test_calls_of_a_wave_that_have_not_started_when_time_is_up_are_unsent(engine_with, running):
+    """Begun, they would otherwise be in doubt without ever having been made."""
+
+    class Last(Gated):
+        async def send(self, messages):
+            if not self.calls:
+                task.cancel()
+            return await super().send(messages)
+
+    sender = Last()
+    engine = engine_with(sender)
+    await planned(engine, 5)
+    engine.dispatch.pace = evolve(engine.dispatch.pace, together=1)
+    task = running(engine)
+    engine.dispatch.pace = evolve(engine.dispatch.pace, grace=0)
+    await eventually(task.done)
+    codes = Counter(delivery.attempts[0].code for delivery in engine.store.state.deliveries.values())
+    assert codes["lease_over"] > 0
+    assert codes["lease_over"] + codes["stopped"] == 5
+    assert codes["stopped"] == sender.calls
 
 
 async def test_what_cannot_be_given_back_when_stopping_is_said(engine_with, running):

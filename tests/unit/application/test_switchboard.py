@@ -106,6 +106,22 @@ async def test_a_wave_leaves_slots_for_the_next(engine, board):
     await one
 
 
+async def test_a_route_is_crowded_while_calls_leave_room_for_less_than_half_of_them(engine, board):
+    waiting = Waiting()
+    lanes(board, 5, **{EMAIL: {"a/email": waiting}, SMS: {"c/sms": Waiting()}})
+    await planned(engine, 9)
+    waves = []
+    for wave, calls, crowded in ((3, 3, False), (1, 4, True), (1, 5, True)):
+        board.wave = wave
+        waves.append(asyncio.create_task(engine.dispatch.once()))
+        await eventually(lambda calls=calls: waiting.calls == calls)
+        board.wave = 3
+        assert board.crowded is crowded
+    waiting.open.set()
+    await asyncio.gather(*waves)
+    assert not board.crowded
+
+
 async def test_the_pinned_route_is_taken_first(engine, board, clock):
     first, second = Provider(), Provider()
     lanes(board, **{EMAIL: {"a/email": first, "b/email": second}})

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import evolve
+from jinja2 import Template
 
 from fn_notifications.adapters.templates.environment import Templates
 from fn_notifications.adapters.templates.filters import CONTEXT, LANGUAGE, WORDS, Words, short
@@ -113,7 +114,7 @@ class JinjaRenderer:
     def _sid(self, language: str, notification_type: str) -> str | None:
         return self._catalogue.content_sids.get(language, {}).get(notification_type)
 
-    def _content(self, folder: str, channel: Channel, context: Mapping[str, Any], sid: str | None) -> Content:
+    def _content(self, folder: str, channel: Channel, context: dict[str, Any], sid: str | None) -> Content:
         if channel == EMAIL:
             subject, body, html = [self._text(f"{folder}/{file}", context) for file in FILES[EMAIL]]
             return Content(subject=subject, text=body, html=html)
@@ -121,11 +122,11 @@ class JinjaRenderer:
             return self._whatsapp(f"{folder}/whatsapp.txt", context, sid)
         return Content(text=plain(self._text(f"{folder}/{channel}.txt", context)))
 
-    def _text(self, name: str, context: Mapping[str, Any]) -> str:
-        return self._templates.apply(name, lambda template: template.render(context)).strip()
+    def _text(self, name: str, context: dict[str, Any]) -> str:
+        return self._templates.apply(name, lambda template: _rendered(template, context)).strip()
 
-    def _whatsapp(self, name: str, context: Mapping[str, Any], sid: str | None) -> Content:
-        module = self._templates.apply(name, lambda template: template.make_module(dict(context)))
+    def _whatsapp(self, name: str, context: dict[str, Any], sid: str | None) -> Content:
+        module = self._templates.apply(name, lambda template: template.make_module(context, shared=True))
         found = {int(match[1]): value for key, value in vars(module).items() if (match := _SLOT.fullmatch(key))}
         # By number, not as found: a template's names come in another order in every process.
         slots = {str(number): short(value, _LONGEST_SLOT) for number, value in sorted(found.items())}
@@ -139,3 +140,8 @@ class JinjaRenderer:
         except ContentError as error:
             return str(error)
         return f"{name}: undeclared: {', '.join(sorted(undeclared))}" if undeclared else None
+
+
+def _rendered(template: Template, context: dict[str, Any]) -> str:
+    """As `Template.render`, which copies the context twice to add global names: our templates have none."""
+    return "".join(template.root_render_func(template.new_context(context, shared=True)))

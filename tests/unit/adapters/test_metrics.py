@@ -3,10 +3,17 @@
 import io
 
 import pytest
+from opentelemetry.sdk.metrics.export import (
+    ConsoleMetricExporter,
+    InMemoryMetricReader,
+    PeriodicExportingMetricReader,
+)
 
 from fn_notifications.adapters.telemetry.logs import configure_logs
 from fn_notifications.adapters.telemetry.metrics import SECONDS, open_telemetry
 from fn_notifications.adapters.telemetry.names import METRICS, Kind, outside
+
+_AN_HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -69,6 +76,32 @@ def test_numbers_go_on_growing_after_they_were_looked_at(telemetry):
     telemetry.count("intake.conflicts")
 
     assert [sample.value for sample in (*before, *telemetry.snapshot())] == [1, 2]
+
+
+def test_a_level_said_often_between_two_looks_is_the_last_one(telemetry):
+    for height in range(1234):
+        telemetry.gauge("doubts.open", height, channel="sms")
+
+    assert [sample.value for sample in telemetry.snapshot()] == [1233]
+
+
+async def test_every_reader_reads_what_was_just_said():
+    reader = InMemoryMetricReader()
+    with configure_logs("info", json=True, stream=io.StringIO()) as logger:
+        async with open_telemetry(logger, readers=[reader]) as telemetry:
+            telemetry.count("intake.conflicts")
+
+            assert '"name": "fn_notifications.intake.conflicts.total"' in reader.get_metrics_data().to_json()
+
+
+async def test_what_was_said_last_is_exported_before_the_end():
+    exported = io.StringIO()
+    reader = PeriodicExportingMetricReader(ConsoleMetricExporter(out=exported), export_interval_millis=_AN_HOUR)
+    with configure_logs("info", json=True, stream=io.StringIO()) as logger:
+        async with open_telemetry(logger, readers=[reader]) as telemetry:
+            telemetry.count("intake.conflicts")
+
+    assert '"name": "fn_notifications.intake.conflicts.total"' in exported.getvalue()
 
 
 def test_nothing_was_said_and_nothing_is_there(telemetry):

@@ -1,12 +1,14 @@
 """Telemetry through OpenTelemetry's SDK and structlog. Nothing leaves the process unless a reader is added."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from threading import Lock
 from typing import Final
 
 from attrs import field, frozen
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -25,6 +27,8 @@ from fn_notifications.application.redaction import Redaction
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Bounds of the histograms' buckets: a call's deadline is 15 or 30 seconds."""
 _MOST_TOLD: Final = 5000
+_TOGETHER: Final = 100
+"""How many measurements wait for each other: the SDK takes a row of them at a fraction of what each alone costs."""
 
 _Measure = Callable[[float, Mapping[str, str]], None]
 
@@ -40,6 +44,9 @@ class OtelTelemetry:
     _instruments: dict[tuple[Kind, str], _Measure] = field(factory=dict, init=False, repr=False)
     _told: dict[tuple[object, ...], tuple[_Measure, dict[str, str]]] = field(factory=dict, init=False, repr=False)
     """What measurements with labels of text alone come to: these are looked at once and not with every call."""
+    _waiting: deque[tuple[_Measure, float, dict[str, str]]] = field(factory=deque, init=False, repr=False)
+    """In the order of their saying."""
+    _passing: Lock = field(factory=Lock, init=False, repr=False)
 
     def count(self, name: str, amount: int = 1, **labels: Label) -> None:
         """See `Telemetry`."""
@@ -57,6 +64,15 @@ class OtelTelemetry:
         """See `Telemetry`. A level nobody knows is an error."""
         with suppress(Exception):
             self._logger.log(LEVELS.get(level, LEVELS["error"]), event, **fields)
+
+    def pass_on(self, _: CallbackOptions | None = None) -> Iterable[Observation]:
+        """Give the SDK what it was not told yet. It asks for that itself, before anybody reads."""
+        with self._passing:
+            while self._waiting:
+                measure, value, fit = self._waiting.popleft()
+                with suppress(Exception):
+                    measure(value, fit)
+        return ()
 
     def snapshot(self) -> list[Sample]:
         """Every number as it stands, since the start."""
@@ -80,7 +96,9 @@ class OtelTelemetry:
                 measure, fit = self._told[kind, name, *labels.items()]
             except (KeyError, TypeError):  # not told yet, or a label that is no key
                 measure, fit = self._outside(kind, name, labels)
-            measure(value, fit)
+            self._waiting.append((measure, value, fit))
+            if len(self._waiting) >= _TOGETHER:
+                self.pass_on()
 
     def _outside(self, kind: Kind, name: str, labels: Mapping[str, Label]) -> tuple[_Measure, dict[str, str]]:
         outer, fit = outside(name, kind, self._labels.of(name, labels))
@@ -113,13 +131,12 @@ async def open_telemetry(
     """
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader, *readers], shutdown_on_exit=False)
+    meter = provider.get_meter("fn_notifications")
+    telemetry = OtelTelemetry(meter=meter, reader=reader, logger=logger, labels=Labels(redaction or Redaction()))
+    # It observes nothing, and so never shows: it is how the SDK says that a reader is about to read.
+    meter.create_observable_gauge("fn_notifications.reading", callbacks=[telemetry.pass_on])
     try:
-        yield OtelTelemetry(
-            meter=provider.get_meter("fn_notifications"),
-            reader=reader,
-            logger=logger,
-            labels=Labels(redaction or Redaction()),
-        )
+        yield telemetry
     finally:
         await asyncio.to_thread(provider.shutdown)
 

@@ -6,18 +6,27 @@ from contextlib import AsyncExitStack
 import pytest
 from tests.services.stores import VAULT
 
+from fn_notifications.adapters.postgres.aggregates import Aggregates
+from fn_notifications.adapters.postgres.changes import unchanged, write
 from fn_notifications.adapters.postgres.pool import Database
 from fn_notifications.adapters.postgres.sealing import Seals
-from fn_notifications.domain.commands import Cancel
+from fn_notifications.domain.commands import Begin, Cancel
+from fn_notifications.domain.decision import Decision
+from fn_notifications.domain.events import Resent
 from fn_notifications.domain.lifecycle import Status
+from fn_notifications.domain.outcome import OutcomeKind
+from fn_notifications.domain.reasons import Reason
 from fn_notifications.testing.contracts.stores import (
     ADA,
+    TENANT,
     Stores,
     allowing,
+    answer,
     claim,
     delivery,
     event,
     meet,
+    on_the_wire,
     proposal,
     stored,
     told,
@@ -27,6 +36,7 @@ from fn_notifications.testing.contracts.stores import (
 pytestmark = pytest.mark.external
 
 SEALS = Seals(VAULT)
+WAITING = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
 
 
 async def test_order_survives_a_transaction_that_waited(world: tuple[Stores, Database]) -> None:
@@ -81,3 +91,25 @@ async def test_cancelling_and_beginning_at_once_end_in_one_state(world: tuple[St
         )
         status = (await delivery(stores, one)).status
         assert status is (Status.SENDING if wave else Status.CANCELLED)
+
+
+async def test_what_comes_back_while_another_waits_for_it_keeps_one_place(world: tuple[Stores, Database]) -> None:
+    """The other does not see the new place yet when it gets its lock, and has one for it all the same."""
+    stores, database = world
+    one = await on_the_wire(stores)
+    (failed,) = await stores.deliveries.finish([answer(one, OutcomeKind.REFUSED)])
+    later = one.delivery.expires_at
+    decision = Decision.defer(failed.channel, Reason.HELD, later)
+    defer = Begin(gate=decision, attempt_id="", route="", epoch=0)
+    async with asyncio.timeout(10), database.transaction() as connection:
+        aggregates = Aggregates(SEALS)
+        (locked,) = (await aggregates.lock(connection, [failed.key])).values()
+        (whole,) = (await aggregates.read(connection, [(TENANT, failed.key.notification_id)], opened=False)).values()
+        other = asyncio.create_task(stores.deliveries.change([failed.key], lambda *_: defer))
+        while not (await (await connection.execute(WAITING)).fetchall()):
+            assert not other.done()
+        again = Resent(at=locked.at, reason=Reason.OPERATOR)
+        await write(connection, [unchanged(whole, failed.key, locked.place).then((again,))], locked.at)
+    (waits,) = await other
+    assert (waits.status, waits.due_at) == (Status.PENDING, later)
+    assert not await claim(stores)

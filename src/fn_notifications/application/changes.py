@@ -12,17 +12,19 @@ from fn_notifications.domain.commands import Record
 from fn_notifications.domain.delivery import Delivery
 from fn_notifications.domain.reasons import Reason
 
-_SECOND_THOUGHTS: Final = (
-    e.Deferred,
-    e.Skipped,
-    e.Expired,
-    e.Cancelled,
-    e.Asked,
-    e.Resolved,
-    e.Resent,
-    e.Held,
-    e.Unconfirmed,
-    e.Retried,
+_SECOND_THOUGHTS: Final = frozenset(
+    {
+        e.Deferred,
+        e.Skipped,
+        e.Expired,
+        e.Cancelled,
+        e.Asked,
+        e.Resolved,
+        e.Resent,
+        e.Held,
+        e.Unconfirmed,
+        e.Retried,
+    }
 )
 
 LATE: Final = "late"
@@ -41,7 +43,7 @@ def second_thoughts(delivery_no: int, events: Iterable[e.Event]) -> tuple[Change
             text=_said(event),
         )
         for event in events
-        if isinstance(event, _SECOND_THOUGHTS)
+        if type(event) in _SECOND_THOUGHTS
     )
 
 

@@ -182,7 +182,7 @@ class Intake:
             if old is not None and old.address == new.address:
                 new = evolve(new, suppression=old.suppression, epoch=old.epoch, recent=old.recent)
             contacts[channel] = new
-        return person(profile, contacts)
+        return person(profile.user, profile.said, contacts)
 
     def _planned(self, event: Understood, people: Mapping[UserRef, Person], loaded: Loaded) -> Event:
         proposals, holds = list[Proposal](), list[Hold]()

@@ -51,6 +51,11 @@ def notification_id(event_at: datetime, tenant: str, user_id: str, type_: str, i
     return UUID(int=value)
 
 
+def shard_in(id_: UUID) -> int:
+    """The shard of its user, as a notification's id says it (see `shard_of`)."""
+    return id_.int >> 68 & 0xFF
+
+
 def first_id_at(moment: datetime) -> UUID:
     """The smallest id of its millisecond: the bound of a partition."""
     return UUID(int=_milliseconds(moment) << 80)

@@ -43,7 +43,7 @@ class Known:
     at: datetime
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class UserRef:
     """Names a person within a tenant."""
 
@@ -73,6 +73,11 @@ class Profile:
         """The value of a field, or None."""
         known = self.fields.get(name)
         return known.value if known else None
+
+    @property
+    def said(self) -> Mapping[Field, Any]:
+        """The values, whoever said them."""
+        return {name: known.value for name, known in self.fields.items()}
 
 
 def merge(profile: Profile, facts: Iterable[Fact]) -> Profile:
@@ -165,19 +170,19 @@ def contact_point(profile: Profile, channel: Channel, address_field: Field) -> C
     )
 
 
-def person(profile: Profile, contacts: Mapping[Channel, ContactPoint]) -> Person:
-    """A profile and its contact points as the rules see them."""
+def person(user: UserRef, said: Mapping[Field, Any], contacts: Mapping[Channel, ContactPoint]) -> Person:
+    """What a profile says (see `Profile.said`) and its contact points, as the rules see them."""
     return Person(
-        user=profile.user,
+        user=user,
         contacts=contacts,
-        global_enabled=profile.get("global_enabled") is not False,
-        timezone=profile.get("timezone"),
-        language=profile.get("language"),
-        quiet_hours=_quiet_hours(profile.get("quiet_hours")),
+        global_enabled=said.get("global_enabled") is not False,
+        timezone=said.get("timezone"),
+        language=said.get("language"),
+        quiet_hours=_quiet_hours(said.get("quiet_hours")),
         type_channels={
-            name.removeprefix("channels."): tuple(Channel(channel) for channel in known.value)
-            for name, known in profile.fields.items()
-            if name.startswith("channels.") and known.value is not None
+            name.removeprefix("channels."): tuple(Channel(channel) for channel in value)
+            for name, value in said.items()
+            if value is not None and name.startswith("channels.")
         },
     )
 

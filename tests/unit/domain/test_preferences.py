@@ -156,22 +156,24 @@ def test_an_address_that_is_none_is_refused() -> None:
 
 
 def test_of_an_empty_profile_everything_is_open() -> None:
-    ada = person(EMPTY, {})
+    ada = person(EMPTY.user, EMPTY.said, {})
     assert (ada.global_enabled, ada.quiet_hours, ada.type_channels, ada.known) == (True, None, {}, False)
 
 
 def test_a_person_is_read_out_of_the_profile() -> None:
+    known = profile(
+        {
+            "global_enabled": False,
+            "timezone": "Europe/Berlin",
+            "language": "de",
+            "quiet_hours": {"start": "22:00", "end": "07:30", "timezone": "Asia/Kathmandu"},
+            "channels.reminder": ["email"],
+            "channels.welcome": None,
+        }
+    )
     ada = person(
-        profile(
-            {
-                "global_enabled": False,
-                "timezone": "Europe/Berlin",
-                "language": "de",
-                "quiet_hours": {"start": "22:00", "end": "07:30", "timezone": "Asia/Kathmandu"},
-                "channels.reminder": ["email"],
-                "channels.welcome": None,
-            }
-        ),
+        known.user,
+        known.said,
         {EMAIL: ContactPoint(channel=EMAIL, address=EmailAddress("ada@example.com"))},
     )
     assert (ada.global_enabled, ada.timezone, ada.language) == (False, "Europe/Berlin", "de")
@@ -181,19 +183,18 @@ def test_a_person_is_read_out_of_the_profile() -> None:
 
 
 def test_a_person_without_any_address_is_not_known() -> None:
-    assert not person(EMPTY, {SMS: ContactPoint(channel=SMS, enabled=True)}).known
+    assert not person(EMPTY.user, EMPTY.said, {SMS: ContactPoint(channel=SMS, enabled=True)}).known
 
 
 def test_quiet_hours_switched_off_are_none() -> None:
-    assert (
-        person(profile({"quiet_hours": {"enabled": False, "start": "22:00", "end": "07:00"}}), {}).quiet_hours is None
-    )
+    off = profile({"quiet_hours": {"enabled": False, "start": "22:00", "end": "07:00"}})
+    assert person(off.user, off.said, {}).quiet_hours is None
 
 
 @given(profiles())
 def test_every_profile_that_facts_can_lead_to_can_be_read(known: Profile) -> None:
     points = {channel: contact_point(known, channel, rules.address) for channel, rules in CHANNELS.items()}
-    ada = person(known, points)
+    ada = person(known.user, known.said, points)
     assert ada.user == known.user
     assert ada.known == bool(known.get("email") or known.get("phone"))
 

@@ -25,7 +25,7 @@ def person_of(state: State, user: UserRef) -> Person:
     """A person as the rules see them, from what is held now."""
     profile = state.profiles.get(user, Profile(user=user))
     points = {channel: state.points.get((user, channel)) for channel in state.channels}
-    return person(profile, {channel: point for channel, point in points.items() if point})
+    return person(user, profile.said, {channel: point for channel, point in points.items() if point})
 
 
 def store_profiles(state: State, profiles: Sequence[Profile]) -> None:

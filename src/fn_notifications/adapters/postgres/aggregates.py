@@ -1,8 +1,9 @@
 """Deliveries under lock, and notifications with all that belongs to them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,22 +11,24 @@ from attrs import field, frozen
 
 from fn_notifications.adapters.postgres.pool import Batch, Connection, fetch
 from fn_notifications.adapters.postgres.queue import Place, place_of
-from fn_notifications.adapters.postgres.rows import Row, attempt_of, delivery_of, key_of, key_row, notification_of
+from fn_notifications.adapters.postgres.rows import Row, attempt_of, delivery_of, key_row, notification_of
 from fn_notifications.adapters.postgres.sealing import Seals
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.events import Attempt
 from fn_notifications.domain.notification import Notification
 
 NotificationKey = tuple[str, UUID]
-_Key = tuple[str, UUID, int]
-"""Of a delivery, as it is in a row."""
+_Attempts = Mapping[tuple[int, int], Sequence[Attempt]]
+"""By the number of the notification in a statement's parameter, and of the delivery."""
 
 # Look-ups are LATERAL, one row of the parameter at a time and in its order: locks are always taken in the order of
-# the keys, and there is no join left for the planner to turn into a scan of a table that was small a moment ago.
+# the keys, and there is no join left for the planner to turn into a scan of a table that was small a moment ago. What
+# was found is told by its number in the parameter.
 _LOCK: Final = """
-SELECT i.tenant, i.notification_id, i.no, q.user_id, q.channel, q.priority, q.rank, q.due_at, q.expires_at, q.status,
-       q.awaits_contact, q.ready, q.lease_until, q.token, q.worker, d.version, fn_now() AS at
-FROM json_to_recordset(%(keys)s) AS i (tenant text, notification_id uuid, no smallint)
+SELECT i.nth, q.user_id, q.channel, q.priority, q.rank, q.due_at, q.expires_at, q.status, q.awaits_contact, q.ready,
+       q.lease_until, q.token, q.worker, d.version, fn_now() AS at
+FROM ROWS FROM (json_to_recordset(%(keys)s) AS (tenant text, notification_id uuid, no smallint))
+     WITH ORDINALITY AS i (tenant, notification_id, no, nth)
 CROSS JOIN LATERAL (
     SELECT d.version FROM deliveries d
     WHERE d.tenant = i.tenant AND d.notification_id = i.notification_id AND d.no = i.no
@@ -39,22 +42,21 @@ LEFT JOIN LATERAL (
 """
 
 _READ: Final = """
-SELECT n.tenant, n.id, n.user_id, n.type, n.priority, n.event_at, n.created_at, n.expires_at, n.catalogue, n.identity,
-       n.key, n.explicit, n.language, n.timezone, n.correlation_id, n.sealed,
-       d.notification_id, d.no, d.channel, d.delivery_expires_at, d.status, d.rest, d.due_at, d.reason, d.resends,
-       d.version, d.changes
-FROM json_to_recordset(%(ids)s) AS i (tenant text, id uuid)
+SELECT i.nth, n.user_id, n.type, n.priority, n.event_at, n.created_at, n.expires_at, n.catalogue, n.identity, n.key,
+       n.explicit, n.language, n.timezone, n.correlation_id, n.sealed,
+       d.no, d.channel, d.delivery_expires_at, d.status, d.rest, d.due_at, d.reason, d.resends, d.version, d.changes
+FROM ROWS FROM (json_to_recordset(%(ids)s) AS (tenant text, id uuid)) WITH ORDINALITY AS i (tenant, id, nth)
 CROSS JOIN LATERAL (SELECT * FROM notifications n WHERE n.tenant = i.tenant AND n.id = i.id LIMIT 1) AS n
 LEFT JOIN LATERAL (
-    SELECT d.notification_id, d.no, d.channel, d.expires_at AS delivery_expires_at, d.status, d.rest, d.due_at,
-           d.reason, d.resends, d.version, d.changes
+    SELECT d.no, d.channel, d.expires_at AS delivery_expires_at, d.status, d.rest, d.due_at, d.reason, d.resends,
+           d.version, d.changes
     FROM deliveries d WHERE d.tenant = i.tenant AND d.notification_id = i.id ORDER BY d.no
 ) AS d ON true
 """
 
 _ATTEMPTS: Final = """
-SELECT a.*
-FROM json_to_recordset(%(ids)s) AS i (tenant text, id uuid)
+SELECT i.nth, a.*
+FROM ROWS FROM (json_to_recordset(%(ids)s) AS (tenant text, id uuid)) WITH ORDINALITY AS i (tenant, id, nth)
 CROSS JOIN LATERAL (
     SELECT * FROM attempts a WHERE a.tenant = i.tenant AND a.notification_id = i.id ORDER BY a.delivery_no, a.no
 ) AS a
@@ -67,6 +69,7 @@ _NOW: Final = "SELECT fn_now() AS now"
 class Whole:
     """A notification's own row, its deliveries, and the rows of these."""
 
+    key: NotificationKey
     row: Row = field(repr=False)
     rows: tuple[Row, ...] = field(repr=False)
     deliveries: tuple[Delivery, ...]
@@ -76,7 +79,11 @@ class Whole:
     @property
     def notification(self) -> Notification:
         """The value."""
-        return notification_of(self.row, self.deliveries, self.content)
+        return self.opened(self.content)
+
+    def opened(self, content: Mapping[str, Any]) -> Notification:
+        """The value, with this for its content."""
+        return notification_of(*self.key, self.row, self.deliveries, content)
 
 
 @frozen
@@ -101,39 +108,51 @@ class Aggregates:
 
         What is read afterwards, in another statement, is up to date: this one may have waited for its locks.
         """
-        ordered = sorted(set(keys), key=lambda key: (key.tenant, key.notification_id, key.no))
-        rows = await fetch(connection, _LOCK, keys=[key_row(key) for key in ordered])
-        return {key_of(row): Locked(place_of(row), row.version, row.at) for row in rows}
+        ordered = sorted(set(keys), key=lambda key: (key.tenant, key.notification_id.int, key.no))
+        locked: dict[DeliveryKey, Locked] = {}
+        for row in await fetch(connection, _LOCK, keys=[key_row(key) for key in ordered]):
+            key = ordered[row.nth - 1]
+            locked[key] = Locked(place_of(row, key), row.version, row.at)
+        return locked
 
     async def read(
         self, connection: Connection, ids: Collection[NotificationKey], *, opened: bool
     ) -> Mapping[NotificationKey, Whole]:
         """Notifications with their deliveries, those that exist. `opened`: with variables and metadata."""
-        batch = [{"tenant": tenant, "id": id_} for tenant, id_ in dict.fromkeys(ids)]
+        keys = list(dict.fromkeys(ids))
+        batch = [{"tenant": tenant, "id": id_} for tenant, id_ in keys]
         rows = await fetch(connection, _READ, ids=batch)
         attempts = await self._attempts(connection, batch) if any(_tried(row) for row in rows) else {}
-        return {
-            (tenant, id_): self._whole(tuple(group), attempts, opened=opened)
-            for (tenant, id_), group in groupby(rows, key=lambda row: (row.tenant, row.id))
-        }
+        wholes: dict[NotificationKey, Whole] = {}
+        for nth, group in groupby(rows, key=attrgetter("nth")):
+            key = keys[nth - 1]
+            wholes[key] = self._whole(key, tuple(group), attempts, opened=opened)
+        return wholes
 
-    def _whole(self, rows: tuple[Row, ...], attempts: Mapping[_Key, list[Attempt]], *, opened: bool) -> Whole:
-        first = rows[0]
-        rows = tuple(row for row in rows if row.no is not None)
-        deliveries = tuple(delivery_of(row, attempts.get((row.tenant, row.id, row.no), ())) for row in rows)
-        whole = Whole(row=first, rows=rows, deliveries=deliveries)
-        return self.opened(whole) if opened else whole
+    def _whole(self, key: NotificationKey, rows: tuple[Row, ...], attempts: _Attempts, *, opened: bool) -> Whole:
+        (tenant, id_), first = key, rows[0]
+        rows = () if first.no is None else rows
+        deliveries = tuple(
+            delivery_of(
+                DeliveryKey(tenant=tenant, notification_id=id_, no=row.no), row, attempts.get((row.nth, row.no), ())
+            )
+            for row in rows
+        )
+        content = self._content(key, first) if opened else {}
+        return Whole(key=key, row=first, rows=rows, deliveries=deliveries, content=content)
 
-    def opened(self, whole: Whole) -> Whole:
-        """The same with variables and metadata. Raises `VaultError` when they cannot be opened."""
-        row = whole.row
-        content = self.seals.open_json(row.sealed, *sealed_place(row.tenant, row.id))
-        return Whole(row=row, rows=whole.rows, deliveries=whole.deliveries, content=content)
+    def opened(self, whole: Whole) -> Notification:
+        """The notification with variables and metadata. Raises `VaultError` when they cannot be opened."""
+        return whole.opened(self._content(whole.key, whole.row))
 
-    async def _attempts(self, connection: Connection, ids: Batch) -> Mapping[_Key, list[Attempt]]:
-        attempts: dict[_Key, list[Attempt]] = {}
+    def _content(self, key: NotificationKey, row: Row) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = self.seals.open_json(row.sealed, *sealed_place(*key))
+        return content
+
+    async def _attempts(self, connection: Connection, ids: Batch) -> _Attempts:
+        attempts: dict[tuple[int, int], list[Attempt]] = {}
         for row in await fetch(connection, _ATTEMPTS, ids=ids):
-            attempts.setdefault((row.tenant, row.notification_id, row.delivery_no), []).append(attempt_of(row))
+            attempts.setdefault((row.nth, row.delivery_no), []).append(attempt_of(row))
         return attempts
 
 

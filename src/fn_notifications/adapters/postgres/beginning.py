@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, evolve, field
 
-from fn_notifications.adapters.postgres.aggregates import Aggregates, NotificationKey, Whole
+from fn_notifications.adapters.postgres.aggregates import Aggregates, Locked, NotificationKey, Whole
 from fn_notifications.adapters.postgres.boards import board_to_begin, write_stops
-from fn_notifications.adapters.postgres.changes import Changed, unchanged, write
-from fn_notifications.adapters.postgres.people import fields_of, person_of, read_profiles
+from fn_notifications.adapters.postgres.changes import Changed, write
+from fn_notifications.adapters.postgres.people import person_of, read_said
 from fn_notifications.adapters.postgres.points import PointKey, Points, StoredPoint
 from fn_notifications.adapters.postgres.pool import Connection, execute
 from fn_notifications.adapters.postgres.queue import Place
@@ -20,8 +20,7 @@ from fn_notifications.application.ports.vault import VaultError
 from fn_notifications.domain.address import Channel, destination
 from fn_notifications.domain.delivery import DeliveryKey, decide
 from fn_notifications.domain.lifecycle import Status
-from fn_notifications.domain.notification import Notification
-from fn_notifications.domain.preferences import Person, Profile, UserRef
+from fn_notifications.domain.preferences import Field, Person, UserRef
 from fn_notifications.domain.reasons import Reason
 from fn_notifications.domain.routes import Board
 
@@ -44,26 +43,28 @@ async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], g
     What cannot be opened is passed over, and comes back when its lease runs out: one bad row stops nobody else.
     Raises `VaultError` when that leaves nothing, for then it is the key.
     """
-    aggregates = Aggregates(seals)
+    aggregates, points = Aggregates(seals), Points(seals)
     # Before everything else: a release, which ends a hold and then looks for what waits under it, waits for this
     # transaction without having locked anything that this one needs.
     board = await board_to_begin(connection)
     locked = await aggregates.lock(connection, [lease.key for lease in leases])
     if not locked:
         return []
-    places = {key: one.place for key, one in locked.items()}
-    wholes = await aggregates.read(connection, [(key.tenant, key.notification_id) for key in places], opened=False)
-    rows = await Points(seals).lock(connection, [_point_key(place) for place in places.values() if place])
+    wholes = await aggregates.read(connection, [(key.tenant, key.notification_id) for key in locked], opened=False)
+    goals = {key: _point_key(one.place) for key, one in locked.items() if one.place}
+    rows = await points.lock(connection, goals.values())
     # Read after the contact points are locked, so it is not older than they are.
-    profiles = await read_profiles(connection, {user for user, _ in rows})
+    said = await read_said(connection, [user for user, _ in rows])
     wave = _Wave(
-        seals=seals,
+        aggregates=aggregates,
+        points=points,
         gate=gate,
         now=max(row.at for row in (*locked.values(), *rows.values())),
-        places=places,
+        locked=locked,
         wholes=wholes,
+        goals=goals,
         rows=rows,
-        profiles={user: Profile(user=user, fields=fields_of(row.fields or {})) for user, row in profiles.items()},
+        said=said,
         board=board,
     )
     for lease in leases:
@@ -71,7 +72,7 @@ async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], g
     if wave.unreadable and not wave.changes:
         raise wave.unreadable
     await write(connection, wave.changes, wave.now)
-    await Points(seals).write(connection, wave.counted)
+    await points.write(connection, wave.counted)
     await write_stops(connection, [stop for what, stop in wave.board.stops.items() if stop != board.stops[what]])
     if held := [key_row(one.after.key) for one in wave.changes if one.after.reason is Reason.HELD]:
         await execute(connection, _MARK_HELD, held=held)
@@ -80,16 +81,20 @@ async def begin(connection: Connection, seals: Seals, leases: Sequence[Lease], g
 
 @define(kw_only=True)
 class _Wave:
-    seals: Seals
+    aggregates: Aggregates
+    points: Points
     gate: Gate
     now: datetime
-    places: Mapping[DeliveryKey, Place | None]
+    locked: Mapping[DeliveryKey, Locked]
     wholes: Mapping[NotificationKey, Whole]
+    goals: Mapping[DeliveryKey, PointKey]
+    """Whom each is for, and which way."""
     rows: Mapping[PointKey, Row]
     """Of contact points."""
-    profiles: Mapping[UserRef, Profile]
+    said: Mapping[UserRef, Mapping[Field, Any]]
     board: Board
-    points: dict[PointKey, StoredPoint] = field(factory=dict)
+    opened: dict[PointKey, StoredPoint] = field(factory=dict)
+    """Contact points as this wave leaves them."""
     counted: dict[PointKey, StoredPoint] = field(factory=dict)
     """Contact points with a send that counts against their cap."""
     changes: list[Changed] = field(factory=list)
@@ -98,41 +103,43 @@ class _Wave:
 
     def look_at(self, lease: Lease) -> None:
         """Decide about one leased delivery; a void lease is passed over."""
-        place = self.places.get(lease.key)
-        if place is None or not place.held(lease.token, self.now):
+        found = self.locked.get(lease.key)
+        if found is None or found.place is None or not found.place.held(lease.token, self.now):
             return
+        place, goal = found.place, self.goals[lease.key]
         whole = self.wholes[lease.key.tenant, lease.key.notification_id]
         try:
-            change = unchanged(Aggregates(self.seals).opened(whole), lease.key, place)
-            notification = change.notification
-            person = self._person(notification, place)
+            notification = self.aggregates.opened(whole)
+            person = self._person(goal)
         except VaultError as error:
             self.unreadable = error
             return
-        candidate = Candidate(notification=notification, delivery=change.before, person=person, board=self.board)
-        command = self.gate(candidate, self.now)
-        change = change.then(decide(change.before, command, self.now), freed=True)
-        self.changes.append(change)
-        if change.after.status is Status.SENDING:
-            to = destination(person.contacts[change.after.channel].address)
+        before = whole.deliveries[lease.key.no - 1]
+        command = self.gate(
+            Candidate(notification=notification, delivery=before, person=person, board=self.board), self.now
+        )
+        events = decide(before, command, self.now)
+        states = before.states(events)
+        self.changes.append(Changed(notification=notification, states=states, place=place, events=events, freed=True))
+        if (after := states[-1]).status is Status.SENDING:
+            to = destination(person.contacts[after.channel].address)
             self.board = self.board.probed(command.route, to, self.now)
-            self.begun.append(Begun(lease=lease, notification=notification, delivery=change.after, person=person))
-            self._count(_point_key(place))
+            self.begun.append(Begun(lease=lease, notification=notification, delivery=after, person=person))
+            self._count(goal)
 
-    def _person(self, notification: Notification, place: Place) -> Person:
-        key = _point_key(place)
-        if key not in self.points and key in self.rows:
-            self.points[key] = Points(self.seals).opened(self.rows[key])
-        stored = self.points.get(key)
-        profile = self.profiles.get(notification.user, Profile(user=notification.user))
-        return person_of(profile, {stored.point.channel: stored} if stored else {})
+    def _person(self, goal: PointKey) -> Person:
+        user, channel = goal
+        stored = self.opened.get(goal)
+        if stored is None and (row := self.rows.get(goal)):
+            stored = self.opened[goal] = self.points.opened(row)
+        return person_of(user, self.said.get(user, {}), {channel: stored} if stored else {})
 
-    def _count(self, key: PointKey) -> None:
+    def _count(self, goal: PointKey) -> None:
         """The next delivery of this wave already sees it."""
-        stored = self.points.get(key)
+        stored = self.opened.get(goal)
         if stored and (cap := stored.point.cap):
             recent = (*stored.point.recent, self.now)[-cap.count :]
-            self.points[key] = self.counted[key] = evolve(stored, point=evolve(stored.point, recent=recent))
+            self.opened[goal] = self.counted[goal] = evolve(stored, point=evolve(stored.point, recent=recent))
 
 
 def _point_key(place: Place) -> PointKey:

@@ -1,6 +1,6 @@
 """Writing down what became of deliveries, with everything that follows: attempts, queue, event log, released keys."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +10,15 @@ from fn_notifications.adapters.postgres.aggregates import Whole
 from fn_notifications.adapters.postgres.dedup import Held, lock_keys, write_keys
 from fn_notifications.adapters.postgres.pool import Connection, execute, fetch
 from fn_notifications.adapters.postgres.queue import Place, new_place
-from fn_notifications.adapters.postgres.rows import attempt_row, delivery_row, key_row, packed_change, packed_overruled
+from fn_notifications.adapters.postgres.rows import (
+    answer_row,
+    attempt_row,
+    key_row,
+    packed_change,
+    packed_overruled,
+    sparse,
+    standing_row,
+)
 from fn_notifications.application.changes import overruled, second_thoughts
 from fn_notifications.application.outward import Transition, transitions
 from fn_notifications.application.ports.deliveries import Begun
@@ -18,18 +26,30 @@ from fn_notifications.application.ports.eventlog import SHARDS
 from fn_notifications.application.ports.history import Change
 from fn_notifications.domain import events as e
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
-from fn_notifications.domain.identity import shard_of
+from fn_notifications.domain.identity import shard_in
 from fn_notifications.domain.lifecycle import RELEASING
 from fn_notifications.domain.notification import Notification
 
-# Every row is found through a primary key, whatever the statistics: upserts have no plan to go wrong, and what is
-# deleted is looked up first.
+# A row is an event; the last of a delivery also says how that stands then, and its place in the queue. What is there
+# already is locked, and found through its primary key, whatever the statistics: an upsert has no plan to go wrong (each
+# is a conflict, so what else it would insert is never seen), and what is deleted is looked up first.
 _WRITE: Final = """
-WITH changed AS (
+WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(changes)s) AS i (
+        tenant text, notification_id uuid, no smallint, version integer, status text,
+        shard smallint, attempts smallint, at timestamptz, topic text, key text, data jsonb,
+        attempt_no smallint, id text, route text, started_at timestamptz, epoch bigint,
+        evidence smallint, scope text, code text, provider_id text, answered_at timestamptz, digest text,
+        rest text, delivery_due_at timestamptz, reason text, resends smallint, changes jsonb,
+        due_at timestamptz, awaits_contact boolean, ready boolean, lease_until timestamptz, worker text,
+        user_id text, channel text, priority smallint, rank bigint, expires_at timestamptz
+    )
+), changed AS (
     INSERT INTO deliveries
         (tenant, notification_id, no, channel, expires_at, status, rest, due_at, reason, resends, version, changes)
-    SELECT tenant, notification_id, no, channel, expires_at, status, rest, due_at, reason, resends, version, changes
-    FROM json_populate_recordset(NULL::deliveries, %(deliveries)s)
+    SELECT tenant, notification_id, no, '', '-infinity', status, rest, delivery_due_at, reason, resends, version,
+           changes
+    FROM given WHERE rest IS NOT NULL
     ON CONFLICT (tenant, notification_id, no) DO UPDATE SET
         status = excluded.status, rest = excluded.rest, due_at = excluded.due_at, reason = excluded.reason,
         resends = excluded.resends, version = excluded.version,
@@ -39,34 +59,43 @@ WITH changed AS (
     INSERT INTO attempts
         (tenant, notification_id, delivery_no, no, id, route, started_at, epoch, evidence, scope, code, provider_id,
          answered_at, digest)
-    SELECT tenant, notification_id, delivery_no, no, id, route, started_at, epoch, evidence, scope, code, provider_id,
+    SELECT tenant, notification_id, no, attempt_no, id, route, started_at, epoch, evidence, scope, code, provider_id,
            answered_at, digest
-    FROM json_populate_recordset(NULL::attempts, %(attempts)s)
+    FROM given WHERE route IS NOT NULL
+), answered AS (
+    INSERT INTO attempts
+        (tenant, notification_id, delivery_no, no, route, started_at, epoch, evidence, scope, code, provider_id,
+         answered_at, digest)
+    SELECT tenant, notification_id, no, attempt_no, '', '-infinity', 0, evidence, scope, code, provider_id,
+           answered_at, digest
+    FROM given WHERE attempt_no IS NOT NULL AND route IS NULL
     ON CONFLICT (tenant, notification_id, delivery_no, no) DO UPDATE SET
         evidence = excluded.evidence, scope = excluded.scope, code = excluded.code,
         provider_id = excluded.provider_id, answered_at = excluded.answered_at, digest = excluded.digest
 ), moved AS (
-    INSERT INTO due AS q
+    INSERT INTO due
         (tenant, notification_id, no, user_id, channel, priority, rank, due_at, expires_at, status, awaits_contact,
-         ready, lease_until, token, worker)
-    SELECT tenant, notification_id, no, user_id, channel, priority, rank, due_at, expires_at, status, awaits_contact,
-           ready, lease_until, token, worker
-    FROM json_populate_recordset(NULL::due, %(places)s)
+         ready, lease_until, worker)
+    SELECT tenant, notification_id, no, coalesce(user_id, ''), coalesce(channel, ''), coalesce(priority, 0),
+           coalesce(rank, 0), due_at, coalesce(expires_at, '-infinity'), status, awaits_contact, ready, lease_until,
+           worker
+    FROM given WHERE ready IS NOT NULL
     ON CONFLICT (tenant, notification_id, no) DO UPDATE SET
         due_at = excluded.due_at, status = excluded.status, awaits_contact = excluded.awaits_contact,
         ready = excluded.ready, lease_until = excluded.lease_until, worker = excluded.worker
 ), settled AS (
     DELETE FROM due WHERE ctid = ANY (ARRAY(
         SELECT q.ctid
-        FROM json_to_recordset(%(settled)s) AS i (tenant text, notification_id uuid, no smallint)
+        FROM given g
         CROSS JOIN LATERAL (
             SELECT q.ctid FROM due q
-            WHERE q.tenant = i.tenant AND q.notification_id = i.notification_id AND q.no = i.no LIMIT 1
-        ) AS q))
+            WHERE q.tenant = g.tenant AND q.notification_id = g.notification_id AND q.no = g.no LIMIT 1
+        ) AS q
+        WHERE g.rest IS NOT NULL AND g.ready IS NULL))
 )
 INSERT INTO event_log (shard, tenant, notification_id, no, version, status, attempts, at, topic, key, data)
 SELECT shard, tenant, notification_id, no, version, status, attempts, at, topic, key, data
-FROM json_populate_recordset(NULL::event_log, %(log)s)
+FROM given WHERE at IS NOT NULL
 """
 
 _LOCK_NOTIFICATIONS: Final = """
@@ -121,12 +150,6 @@ class Changed:
             late=self.late,
         )
 
-    def place_after(self, now: datetime) -> Place:
-        """Where the delivery, which is queued, stands from now on."""
-        if self.place is None:
-            return new_place(self.notification, self.after, now)
-        return self.place.moved(self.after, now, freed=self.freed)
-
 
 def as_begun(begun: Begun, place: Place | None) -> Changed:
     """A delivery under lock that is as it was when its call went out."""
@@ -146,36 +169,41 @@ async def write(connection: Connection, changes: Sequence[Changed], now: datetim
     """
     if not changes:
         return
-    queued, settled = list[Changed](), list[Changed]()
-    for one in changes:
-        (queued if one.after.queued else settled).append(one)
-    await execute(
-        connection,
-        _WRITE,
-        deliveries=[delivery_row(one.after, _packed_changes(one, reported=reported)) for one in changes],
-        attempts=[row for one in changes for row in _attempt_rows(one)],
-        places=[one.place_after(now).row() for one in queued],
-        settled=[key_row(one.after.key) for one in settled],
-        log=[row for one in changes for row in _log_rows(one)],
-    )
+    rows = [row for one in changes for row in _rows(one, now, reported=reported)]
+    await execute(connection, _WRITE, changes=rows)
     ended = {(one.before.key.tenant, one.notification.id): one.notification for one in changes if _ended(one)}
     if ended:
         await _release_keys(connection, [ended[key] for key in sorted(ended)], now)
 
 
-def log_row(one: Transition, notification: Notification) -> dict[str, Any]:
+def log_row(one: Transition) -> dict[str, Any]:
     """An event for the log, in its user's shard."""
-    return {
+    row = {
         **key_row(one.key),
-        "shard": shard_of(notification.user.tenant, notification.user.user_id) % SHARDS,
         "version": one.version,
         "status": one.status,
+        "shard": shard_in(one.key.notification_id) % SHARDS,
         "attempts": one.attempts,
         "at": one.at,
-        "topic": one.topic,
-        "key": one.user_id,
-        "data": one.told or None,
     }
+    if one.topic:
+        row |= {"topic": one.topic, "key": one.user_id, "data": one.told}
+    return row
+
+
+def _rows(one: Changed, now: datetime, *, reported: bool) -> Iterator[dict[str, Any]]:
+    """What changed, of which there is no more than one attempt for each event."""
+    after = one.after
+    rows = [log_row(each) for each in transitions(one.notification, one.states, one.events)]
+    if not rows:
+        rows = [{**key_row(after.key), "version": after.version, "status": after.status}]
+    for row, attempt in zip(rows, _attempt_rows(one), strict=False):
+        row.update(attempt)
+    rows[-1] |= standing_row(after, _packed_changes(one, reported=reported))
+    if after.queued:
+        place = one.place
+        rows[-1] |= place.moved(after, now, freed=one.freed) if place else new_place(one.notification, after, now).row()
+    return map(sparse, rows)
 
 
 def _packed_changes(one: Changed, *, reported: bool) -> list[Any]:
@@ -185,16 +213,10 @@ def _packed_changes(one: Changed, *, reported: bool) -> list[Any]:
 
 
 def _attempt_rows(one: Changed) -> list[dict[str, Any]]:
-    known = one.before.attempts
-    return [
-        attempt_row(one.after.key, attempt)
-        for index, attempt in enumerate(one.after.attempts)
-        if index >= len(known) or known[index] is not attempt
-    ]
-
-
-def _log_rows(one: Changed) -> list[dict[str, Any]]:
-    return [log_row(each, one.notification) for each in transitions(one.notification, one.states, one.events)]
+    """Those that changed, and all of those that are new."""
+    known, attempts = one.before.attempts, one.after.attempts
+    changed = [answer_row(now) for was, now in zip(known, attempts, strict=False) if now is not was]
+    return changed + [attempt_row(one.after.key, attempt) for attempt in attempts[len(known) :]]
 
 
 def _ended(one: Changed) -> bool:

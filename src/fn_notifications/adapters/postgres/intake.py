@@ -301,7 +301,7 @@ class _Storing:
             deliveries=[delivery_row(delivery) for one in stored for delivery in one.deliveries],
             places=[ranks.place(one, each, now) for one, each in queued],
             turns=ranks.turns(),
-            log=[log_row(each, one) for one in stored for each in planned(one)],
+            log=[log_row(each) for one in stored for each in planned(one)],
             intake=[{"tenant": self.batch.tenant, **asdict(one)} for one in intakes],
             now=now.isoformat(),
         )

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from attrs import evolve, frozen
 
 from fn_notifications.adapters.postgres.aggregates import store_time
@@ -47,6 +48,15 @@ FROM json_to_recordset(%(users)s) AS i (tenant text, user_id text)
 LEFT JOIN LATERAL (
     SELECT * FROM user_preferences p WHERE p.tenant = i.tenant AND p.user_id = i.user_id LIMIT 1
 ) AS p ON true
+"""
+
+_SAID: Final = """
+SELECT i.nth, p.fields::text AS fields
+FROM ROWS FROM (json_to_recordset(%(users)s) AS (tenant text, user_id text))
+     WITH ORDINALITY AS i (tenant, user_id, nth)
+CROSS JOIN LATERAL (
+    SELECT * FROM user_preferences p WHERE p.tenant = i.tenant AND p.user_id = i.user_id LIMIT 1
+) AS p
 """
 
 _LOCK: Final = """
@@ -239,7 +249,7 @@ class PostgresPeople:
         if row.addresses:
             fields |= fields_of(self.seals.open_json(row.addresses, *_place(user)))
         profile = Profile(user=user, fields=fields, version=row.version or 0)
-        return Dossier(profile=profile, person=person_of(profile, points))
+        return Dossier(profile=profile, person=person_of(user, profile.said, points))
 
     def _profile_row(self, profile: Profile) -> dict[str, Any]:
         addresses = {name: _packed(known) for name, known in profile.fields.items() if name in CONTACTS}
@@ -257,9 +267,18 @@ async def read_profiles(connection: Connection, users: Collection[UserRef]) -> M
     return {UserRef(tenant=row.tenant, user_id=row.user_id): row for row in rows}
 
 
-def person_of(profile: Profile, points: Mapping[Channel, StoredPoint]) -> Person:
+async def read_said(connection: Connection, users: Collection[UserRef]) -> Mapping[UserRef, Mapping[Field, Any]]:
+    """What the profiles of these users say, but for their addresses; nothing of those nobody told us of."""
+    ordered = sorted_users(users)
+    rows = await fetch(connection, _SAID, users=[user_row(user) for user in ordered])
+    return {
+        ordered[row.nth - 1]: {name: value for name, (value, _, _) in orjson.loads(row.fields).items()} for row in rows
+    }
+
+
+def person_of(user: UserRef, said: Mapping[Field, Any], points: Mapping[Channel, StoredPoint]) -> Person:
     """A person as the rules see them. For the switch of everything, the word of the contact points counts too."""
-    seen = person(profile, {channel: stored.point for channel, stored in points.items()})
+    seen = person(user, said, {channel: stored.point for channel, stored in points.items()})
     if all(stored.global_enabled for stored in points.values()):
         return seen
     return evolve(seen, global_enabled=False)

@@ -29,8 +29,9 @@ _OF_USERS_LOCKED: Final = _OF_USERS.replace("ORDER BY p.channel", "ORDER BY p.ch
 # One lock mode for all. A share lock would have to be raised for those with a cap, whose sends are counted here: two
 # transactions that raise theirs wait for each other.
 _LOCKED: Final = """
-SELECT p.*, fn_now() AS at
-FROM json_to_recordset(%(points)s) AS i (tenant text, user_id text, channel text)
+SELECT i.nth, p.*, fn_now() AS at
+FROM ROWS FROM (json_to_recordset(%(points)s) AS (tenant text, user_id text, channel text))
+     WITH ORDINALITY AS i (tenant, user_id, channel, nth)
 CROSS JOIN LATERAL (
     SELECT * FROM contact_points p
     WHERE p.tenant = i.tenant AND p.user_id = i.user_id AND p.channel = i.channel
@@ -98,10 +99,7 @@ class Points:
         """
         ordered = sorted(set(keys), key=lambda key: (key[0].tenant, key[0].user_id, key[1]))
         batch = [{**user_row(user), "channel": channel} for user, channel in ordered]
-        return {
-            (UserRef(tenant=row.tenant, user_id=row.user_id), Channel(row.channel)): row
-            for row in await fetch(connection, _LOCKED, points=batch)
-        }
+        return {ordered[row.nth - 1]: row for row in await fetch(connection, _LOCKED, points=batch)}
 
     async def write(self, connection: Connection, points: Mapping[PointKey, StoredPoint]) -> None:
         """Store contact points, which are locked or new."""

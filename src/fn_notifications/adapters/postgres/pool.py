@@ -76,7 +76,7 @@ async def execute(connection: Connection, statement: str, **parameters: Batch | 
 
 async def fetch(connection: Connection, statement: str, **parameters: Batch | str | float) -> list[Row]:
     """The rows of a statement; batches become JSON."""
-    return await (await connection.execute(statement, _dumped(parameters))).fetchall()
+    return await (await connection.execute(statement, _dumped(parameters), binary=True)).fetchall()
 
 
 def _dumped(parameters: Mapping[str, Batch | str | float]) -> Mapping[str, str | float]:

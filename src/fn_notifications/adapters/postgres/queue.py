@@ -5,9 +5,9 @@ that may die, and how it moves with its delivery.
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from fn_notifications.adapters.postgres.rows import Row, key_of, key_row
+from fn_notifications.adapters.postgres.rows import Row, key_row
 from fn_notifications.domain.delivery import Delivery, DeliveryKey
 from fn_notifications.domain.lifecycle import Status
 from fn_notifications.domain.notification import Notification
@@ -48,22 +48,20 @@ class Place:
         alive = self.lease_until is not None and self.lease_until > now
         return alive and self.leased(token) and self.status == Status.PENDING
 
-    def moved(self, delivery: Delivery, now: datetime, *, freed: bool) -> "Place":
-        """Where the row stands when the delivery has changed. `freed`: whoever leased it is done with it.
+    def moved(self, delivery: Delivery, now: datetime, *, freed: bool) -> dict[str, Any]:
+        """What of the row moves when the delivery has changed. `freed`: whoever leased it is done with it.
 
         A lease also ends with the state it was taken in; only with a call on the wire it is always kept.
         """
         due_at, status = delivery.due_at or self.due_at, delivery.status or ""
         kept = delivery.calling or (status == self.status and not freed)
-        return evolve(
-            self,
-            due_at=due_at,
-            status=status,
-            awaits_contact=awaits_contact(delivery),
-            ready=self.ready if kept else status == Status.PENDING and due_at <= now,
-            lease_until=self.lease_until if kept else None,
-            worker=self.worker if kept else None,
-        )
+        return {
+            "due_at": due_at,
+            "awaits_contact": awaits_contact(delivery),
+            "ready": self.ready if kept else status == Status.PENDING and due_at <= now,
+            "lease_until": self.lease_until if kept else None,
+            "worker": self.worker if kept else None,
+        }
 
     def row(self) -> dict[str, Any]:
         """For a statement."""
@@ -107,12 +105,12 @@ def new_place(
     )
 
 
-def place_of(row: Row) -> Place | None:
-    """A row's place; None when the delivery is settled."""
+def place_of(row: Row, key: DeliveryKey) -> Place | None:
+    """A delivery's place by its row; None when the delivery is settled."""
     if row.user_id is None:
         return None
     return Place(
-        key=key_of(row),
+        key=key,
         user_id=row.user_id,
         channel=row.channel,
         priority=row.priority,

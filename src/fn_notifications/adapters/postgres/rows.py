@@ -44,6 +44,11 @@ def batch(rows: Sequence[Mapping[str, Any]]) -> str:
         return dumps(rows)
 
 
+def sparse(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what is NULL, which costs as much to read as what is not."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, UUID):
         return value.hex
@@ -88,11 +93,13 @@ def notification_row(notification: Notification, sealed: bytes) -> dict[str, Any
     }
 
 
-def notification_of(row: Row, deliveries: Sequence[Delivery], opened: Mapping[str, Any]) -> Notification:
+def notification_of(
+    tenant: str, id_: UUID, row: Row, deliveries: tuple[Delivery, ...], opened: Mapping[str, Any]
+) -> Notification:
     """A notification as stored; `opened` is what was sealed of it."""
     return Notification(
-        id=row.id,
-        user=UserRef(tenant=row.tenant, user_id=row.user_id),
+        id=id_,
+        user=UserRef(tenant=tenant, user_id=row.user_id),
         type=row.type,
         priority=_PRIORITIES[row.priority],
         event_at=row.event_at,
@@ -105,13 +112,13 @@ def notification_of(row: Row, deliveries: Sequence[Delivery], opened: Mapping[st
         language=row.language,
         timezone=row.timezone,
         correlation_id=row.correlation_id,
-        deliveries=tuple(deliveries),
+        deliveries=deliveries,
         **opened,
     )
 
 
-def delivery_row(delivery: Delivery, changes: Sequence[Any] | None = None) -> dict[str, Any]:
-    """A delivery, without its attempts. `changes` are added to those stored."""
+def delivery_row(delivery: Delivery) -> dict[str, Any]:
+    """A delivery that is new, without its attempts."""
     return {
         **key_row(delivery.key),
         "channel": delivery.channel,
@@ -122,14 +129,24 @@ def delivery_row(delivery: Delivery, changes: Sequence[Any] | None = None) -> di
         "reason": delivery.reason,
         "resends": delivery.resends,
         "version": delivery.version,
+    }
+
+
+def standing_row(delivery: Delivery, changes: Sequence[Any]) -> dict[str, Any]:
+    """How a delivery stands, but for its version and status. `changes` are added to those stored."""
+    return {
+        "rest": delivery.rest,
+        "delivery_due_at": delivery.due_at,
+        "reason": delivery.reason,
+        "resends": delivery.resends,
         "changes": changes or None,
     }
 
 
-def delivery_of(row: Row, attempts: Sequence[Attempt]) -> Delivery:
+def delivery_of(key: DeliveryKey, row: Row, attempts: Sequence[Attempt]) -> Delivery:
     """A delivery as stored."""
     return Delivery(
-        key=key_of(row),
+        key=key,
         channel=Channel(row.channel),
         expires_at=row.delivery_expires_at,
         status=Status(row.status),
@@ -143,16 +160,20 @@ def delivery_of(row: Row, attempts: Sequence[Attempt]) -> Delivery:
 
 
 def attempt_row(key: DeliveryKey, attempt: Attempt) -> dict[str, Any]:
-    """An attempt of a delivery."""
+    """An attempt of a delivery that is new, without the delivery's key."""
     return {
-        "tenant": key.tenant,
-        "notification_id": key.notification_id,
-        "delivery_no": key.no,
-        "no": attempt.no,
+        **answer_row(attempt),
         "id": None if attempt.id == attempt_id(key.notification_id, key.no, attempt.no) else attempt.id,
         "route": attempt.route,
         "started_at": attempt.started_at,
         "epoch": attempt.epoch,
+    }
+
+
+def answer_row(attempt: Attempt) -> dict[str, Any]:
+    """What is known of an attempt."""
+    return {
+        "attempt_no": attempt.no,
         "evidence": attempt.evidence,
         "scope": attempt.scope,
         "code": attempt.code,

@@ -1,13 +1,15 @@
 """JSON in and out of sealed columns. The context names table and row: sealed bytes moved elsewhere do not open."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
 from fn_notifications.adapters.postgres.rows import dumps
 from fn_notifications.application.ports.vault import Vault
 from fn_notifications.domain.address import Address, EmailAddress, PhoneNumber
+
+_JSON: Final = json.JSONDecoder()
 
 
 @frozen
@@ -30,7 +32,8 @@ class Seals:
 
     def open_json(self, sealed: bytes, *row: str) -> Any:
         """What `seal_json` sealed for this row. Raises `VaultError` when it was not."""
-        return json.loads(self.open(sealed, *row).decode())
+        value, _ = _JSON.raw_decode(self.open(sealed, *row).decode())
+        return value
 
     def seal_address(self, address: Address, *row: str) -> bytes:
         """Seal an address."""

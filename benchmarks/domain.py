@@ -25,7 +25,8 @@ def domain(count: int) -> Figures:
         "quiet_hours": {"start": "22:00", "end": "07:00"},
     }
     profile = merge(Profile(user=user), [Fact(user=user, source=Source.USER, at=NOW, fields=said)])
-    ana = person(profile, {one: contact_point(profile, one, rules.address) for one, rules in policy.channels.items()})
+    contacts = {one: contact_point(profile, one, rules.address) for one, rules in policy.channels.items()}
+    ana = person(user, profile.said, contacts)
     accepted = Outcome(kind=OutcomeKind.ACCEPTED)
     started, cpu = time.perf_counter(), time.process_time()
     for number in range(count):
